@@ -1,0 +1,44 @@
+"""`python -m api_main migrate`: bring the database to the newest schema. `… generate-key`: a new signing key."""
+
+import argparse
+import json
+import os
+import sys
+
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from api_main.auth.generate import generate_signing_key
+from api_main.core.settings import AdminSettings
+from api_main.migrations.setup import prepare_database
+
+
+def migrate() -> None:
+    """As `MIGRATION_DATABASE_URL`, an administrator. `API_MAIN_PASSWORD` sets the password of the API's login."""
+    settings = AdminSettings()
+    prepare_database(
+        settings.migration_database_url,
+        login_password=os.environ.get("API_MAIN_PASSWORD"),
+        standalone=settings.supabase_url is None,
+    )
+
+
+def generate_key() -> None:
+    """Print a JWK set with one ES256 key, for `JWT_SIGNING_KEYS`."""
+    print(json.dumps([generate_signing_key()]))
+
+
+COMMANDS = {"migrate": migrate, "generate-key": generate_key}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m api_main", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    try:
+        COMMANDS[parser.parse_args().command]()
+    except (ValidationError, SQLAlchemyError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

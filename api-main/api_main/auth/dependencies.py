@@ -1,0 +1,88 @@
+"""What a route asks for: who is calling, and the database as they may see it."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api_main.auth import repository
+from api_main.auth.errors import InvalidToken, KeysUnavailable, RoleNotAllowed, SessionEnded, TokenExpired
+from api_main.auth.events import SecurityEvent, record
+from api_main.auth.principal import Principal
+from api_main.auth.service import Accounts, Device
+from api_main.auth.verifier import TokenVerifier
+from api_main.core.database import Database, RlsReader, RlsSession
+from api_main.core.errors import PermissionDenied, Unauthenticated
+
+CALLER = (Unauthenticated, InvalidToken, TokenExpired, RoleNotAllowed, PermissionDenied, KeysUnavailable)
+"""What any route that needs a caller may answer."""
+
+bearer = HTTPBearer(
+    bearerFormat="JWT",
+    auto_error=False,
+    description="An access token of this API, of Supabase Auth or of a trusted issuer",
+)
+
+
+async def get_principal(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Principal:
+    if credentials is None:
+        raise Unauthenticated
+    verifier: TokenVerifier = request.app.state.verifier
+    try:
+        return await verifier.verify(credentials.credentials)
+    except InvalidToken as refused:
+        record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
+        raise
+
+
+CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
+"""The verified caller; a 401 without one."""
+
+
+async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIterator[RlsSession]:
+    database: Database = request.app.state.database
+    async with database.session(principal.identity) as session:
+        yield session
+
+
+# The scope: a commit that fails must become a 5xx, so it happens before the answer is sent.
+CurrentSession = Annotated[RlsSession, Depends(get_session, scope="function")]
+"""The caller's transaction. It commits when the route returns, before the answer is sent."""
+
+
+async def get_reader(request: Request, principal: CurrentPrincipal) -> RlsReader:
+    database: Database = request.app.state.database
+    return database.reader(principal.identity)
+
+
+CurrentReader = Annotated[RlsReader, Depends(get_reader)]
+"""Fast reads as the caller."""
+
+
+async def get_live_principal(principal: CurrentPrincipal, session: CurrentSession) -> Principal:
+    if not await repository.session_is_live(session):
+        record(SecurityEvent.TOKEN_REFUSED, subject=principal.subject, reason=SessionEnded.code)
+        raise SessionEnded
+    return principal
+
+
+LivePrincipal = Annotated[Principal, Depends(get_live_principal)]
+"""The caller, whose session and account were looked up this very moment."""
+
+
+async def get_accounts(request: Request) -> Accounts:
+    accounts: Accounts = request.app.state.accounts
+    return accounts
+
+
+CurrentAccounts = Annotated[Accounts, Depends(get_accounts)]
+
+
+async def get_device(request: Request) -> Device:
+    return Device(request.client.host if request.client else None, request.headers.get("user-agent"))
+
+
+CurrentDevice = Annotated[Device, Depends(get_device)]

@@ -1,0 +1,68 @@
+"""Passwords: bcrypt, off the event loop, on no more threads than there are cores.
+
+Hashes are those of Supabase Auth, so accounts can move there as they are.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import bcrypt
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from api_main.auth.errors import WeakPassword
+
+T = TypeVar("T")
+
+COST = 12
+MIN_LENGTH = 8
+MAX_BYTES = 72  # bcrypt reads no further; longer ones are refused, never cut
+
+# Compared when there is no account, so that an unknown e-mail takes as long as a wrong password.
+NOBODYS_HASH = bcrypt.hashpw(os.urandom(16).hex().encode(), bcrypt.gensalt(COST)).decode()
+
+
+async def hash_password(password: str) -> str:
+    """A bcrypt hash in the `$2b$` form (60 characters)."""
+    hashed = await _in_thread(bcrypt.hashpw, password.encode(), bcrypt.gensalt(COST))
+    return hashed.decode()
+
+
+async def verify_password(password: str, hashed: str | None) -> bool:
+    """Whether the password has this hash. Without a hash it takes as long, and is false."""
+    secret = password.encode()
+    if len(secret) > MAX_BYTES:
+        secret, hashed = b"", None
+    matches = await _in_thread(bcrypt.checkpw, secret, (hashed or NOBODYS_HASH).encode())
+    return matches and hashed is not None
+
+
+def check_strength(password: str, field: str = "password") -> None:
+    """Refuse what people guess first.
+
+    Raises:
+        WeakPassword: too short, too long for bcrypt, or among the 30,000 commonest.
+    """
+    if len(password) < MIN_LENGTH:
+        raise WeakPassword(f"The password must have at least {MIN_LENGTH} characters.", field=field)
+    if len(password.encode()) > MAX_BYTES:
+        raise WeakPassword(f"The password must not exceed {MAX_BYTES} bytes.", field=field)
+    if password.lower() in _commonest():
+        raise WeakPassword("This is one of the commonest passwords.", field=field)
+
+
+@cache
+def _commonest() -> frozenset[str]:
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+@cache
+def _limiter() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(os.cpu_count() or 1)
+
+
+async def _in_thread(function: Callable[[bytes, bytes], T], secret: bytes, salt: bytes) -> T:
+    return await anyio.to_thread.run_sync(function, secret, salt, limiter=_limiter())

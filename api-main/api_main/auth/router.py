@@ -1,0 +1,112 @@
+"""`/api/v1/auth`: accounts, and the caller's own profile."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
+from sqlalchemy.exc import IntegrityError
+
+from api_main.auth import repository
+from api_main.auth.dependencies import CALLER, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
+from api_main.auth.errors import (
+    AccountDisabled,
+    EmailTaken,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    RefreshTokenReused,
+    SamePassword,
+    SessionEnded,
+    TooManyAttempts,
+    UsernameTaken,
+    WeakPassword,
+    WrongPassword,
+)
+from api_main.auth.models import Profile
+from api_main.auth.repository import Scope
+from api_main.auth.schemas import ChangePassword, Login, ProfileChange, ProfileRead, Refresh, Register, Tokens
+from api_main.core.envelope import Success
+from api_main.core.errors import NotFound, ValidationFailed
+from api_main.core.openapi import BODY, errors
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+accounts = APIRouter(prefix="/auth", tags=["auth"])
+"""What Supabase Auth does instead, where there is one."""
+
+LIVE = (*CALLER, SessionEnded)
+
+
+@accounts.post(
+    "/register",
+    status_code=status.HTTP_201_CREATED,
+    summary="Create an account and sign in",
+    responses=errors(*BODY, EmailTaken, WeakPassword),
+)
+async def register(form: Register, service: CurrentAccounts, device: CurrentDevice) -> Success[Tokens]:
+    return Success(data=await service.register(form, device))
+
+
+@accounts.post(
+    "/login",
+    summary="Sign in with e-mail and password",
+    responses=errors(*BODY, InvalidCredentials, AccountDisabled, TooManyAttempts),
+)
+async def login(form: Login, service: CurrentAccounts, device: CurrentDevice) -> Success[Tokens]:
+    return Success(data=await service.sign_in(form, device))
+
+
+@accounts.post(
+    "/refresh",
+    summary="Exchange a refresh token for new tokens",
+    responses=errors(*BODY, InvalidRefreshToken, RefreshTokenReused),
+)
+async def refresh(form: Refresh, service: CurrentAccounts) -> Success[Tokens]:
+    return Success(data=await service.refresh(form.refresh_token))
+
+
+@accounts.post(
+    "/logout",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="End sessions of the caller",
+    responses=errors(*LIVE, ValidationFailed),
+)
+async def logout(
+    principal: LivePrincipal,
+    service: CurrentAccounts,
+    scope: Annotated[Scope, Query(description="This session, all of them, or all others")] = "local",
+) -> None:
+    await service.sign_out(principal, scope)
+
+
+@accounts.post(
+    "/password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Change the password and end all other sessions",
+    responses=errors(*LIVE, *BODY, WrongPassword, SamePassword, WeakPassword, TooManyAttempts),
+)
+async def change_password(form: ChangePassword, principal: LivePrincipal, service: CurrentAccounts) -> None:
+    await service.change_password(principal, form)
+
+
+@router.get("/me", summary="The caller's profile", responses=errors(*LIVE, NotFound))
+async def read_me(principal: LivePrincipal, session: CurrentSession) -> Success[ProfileRead]:
+    profile = await repository.get_profile(session, principal.subject)
+    return Success(data=_to_read(profile))
+
+
+@router.patch("/me", summary="Change the caller's profile", responses=errors(*LIVE, *BODY, NotFound, UsernameTaken))
+async def change_me(change: ProfileChange, principal: LivePrincipal, session: CurrentSession) -> Success[ProfileRead]:
+    profile = await repository.get_profile(session, principal.subject)
+    if profile is None:
+        raise NotFound
+    profile.sqlmodel_update(change.model_dump(exclude_unset=True))
+    try:
+        await session.flush()
+    except IntegrityError:
+        raise UsernameTaken(field="username") from None
+    await session.refresh(profile)
+    return Success(data=_to_read(profile))
+
+
+def _to_read(profile: Profile | None) -> ProfileRead:
+    if profile is None:
+        raise NotFound
+    return ProfileRead.model_validate(profile)

@@ -1,0 +1,142 @@
+"""The only way to the database: a transaction that knows who is asking.
+
+One pool of connections, logged in as `api_main`, which may read nothing until it has become somebody. Two doors
+lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, for hot reads.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.pool import NullPool
+from sqlmodel import Session
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Row
+from api_main.core.settings import Settings
+
+# `alter role … set statement_timeout`: `set role` does not apply it, so each connection reads it once.
+ROLE_TIMEOUTS = """
+select r.rolname, substring(c from '^statement_timeout=(.*)$')
+from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) c
+where c like 'statement_timeout=%'
+  and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+order by s.setdatabase
+"""
+
+
+class _IdentifiedSession(Session):
+    """A session that tells the connection of each new transaction whose it is."""
+
+
+@event.listens_for(_IdentifiedSession, "after_begin")
+def _identify(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if transaction.nested:  # a savepoint: its transaction has its identity
+        return
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, RlsConnection)
+    driver.identity = session.info["identity"]
+
+
+class RlsSession(AsyncSession):
+    """A session under the caller's role and claims, transaction after transaction."""
+
+    sync_session_class: type[Session] = _IdentifiedSession
+
+
+class RlsReader:
+    """Statements in one round trip under the caller's role and claims, read-only, prepared."""
+
+    __slots__ = ("_identity", "_pool")
+
+    def __init__(self, pool: AsyncConnectionPool[RlsConnection], identity: Identity) -> None:
+        self._pool = pool
+        self._identity = identity
+
+    async def fetch(self, *queries: Query) -> list[list[Row]]:
+        """The rows of each query, each value as bytes of Postgres' text format. See `RlsConnection.read`.
+
+        Raises:
+            psycopg_pool.PoolTimeout: no connection came free in time.
+        """
+        connection = await self._pool.getconn()
+        try:
+            return await connection.read(self._identity, *queries)
+        finally:
+            await self._pool.putconn(connection)
+
+
+class Database:
+    """The pool, and the two doors to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pooler = settings.database_transaction_pooler
+        self._pool: AsyncConnectionPool[RlsConnection] = AsyncConnectionPool(
+            settings.database_url,
+            connection_class=RlsConnection,
+            min_size=min(settings.database_pool_min, settings.database_pool_max),
+            max_size=settings.database_pool_max,
+            timeout=settings.database_pool_timeout,
+            configure=self._configure,
+            reset=_forget,
+            kwargs={
+                "autocommit": True,
+                "application_name": "api-main",
+                "connect_timeout": 5,
+                "cursor_factory": RlsCursor,
+                # A pooler in transaction mode hands the next transaction another server connection.
+                "prepare_threshold": None if self._pooler else 5,
+            },
+            reconnect_timeout=10,
+            close_returns=True,
+            open=False,
+        )
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+psycopg://",
+            async_creator=self._pool.getconn,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",  # the cursor sends BEGIN itself, with the prelude and the first statement
+            use_native_hstore=False,
+        )
+
+    async def open(self) -> None:
+        """Begin to connect, without waiting: a database that is away must not keep the API from starting."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+        await self._pool.close(timeout=5)
+
+    @asynccontextmanager
+    async def session(self, identity: Identity) -> AsyncIterator[RlsSession]:
+        """A session that commits when its block ends, and rolls back when it fails.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: a statement or the commit failed; nothing was written, unless the
+                connection was lost during the commit itself.
+        """
+        async with RlsSession(self._engine, expire_on_commit=False, info={"identity": identity}) as session:
+            yield session
+            await session.commit()
+
+    def reader(self, identity: Identity) -> RlsReader:
+        """A reader, which costs nothing until it fetches."""
+        return RlsReader(self._pool, identity)
+
+    async def ping(self) -> None:
+        """Ask the database for nothing, as nobody."""
+        async with self._pool.connection() as connection:
+            await connection.execute("select 1")
+
+    async def _configure(self, connection: RlsConnection) -> None:
+        connection.pipelines = not self._pooler
+        cursor = await connection.execute(ROLE_TIMEOUTS)
+        connection.timeouts = dict(await cursor.fetchall())
+
+
+async def _forget(connection: RlsConnection) -> None:
+    """A session that ended before its first statement leaves an identity behind."""
+    connection.identity = None

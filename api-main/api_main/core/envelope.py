@@ -1,0 +1,75 @@
+"""The one form of every answer: `{"success": true, "data": …}` or `{"success": false, "error": …}`."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from api_main.core.errors import ApiError
+from api_main.core.fields import Timestamp
+
+T = TypeVar("T")
+
+
+class Success(BaseModel, Generic[T]):
+    """One thing."""
+
+    success: Literal[True] = True
+    data: T
+    message: str | None = None
+
+
+class Meta(BaseModel):
+    limit: int = Field(description="How many were asked for")
+    total: int | None = Field(default=None, description="How many there are in all, where `include_total` asked")
+    next_cursor: str | None = Field(default=None, description="Where the next page begins; null on the last")
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of a list."""
+
+    success: Literal[True] = True
+    data: list[T]
+    message: str | None = None
+    meta: Meta
+
+
+class ErrorInfo(BaseModel):
+    code: str = Field(description="Stable, for programs")
+    message: str = Field(description="One sentence for people")
+    field: str | None = Field(default=None, description="The input at fault, as a dotted path")
+    details: Any = Field(default=None, description="More, depending on the code")
+    request_id: str = Field(description="The X-Request-ID of this request, for the support")
+    timestamp: Timestamp
+
+
+class Failure(BaseModel):
+    """What every error looks like."""
+
+    success: Literal[False] = False
+    error: ErrorInfo
+
+
+def failure(error: ApiError, request_id: str) -> Failure:
+    return Failure(
+        error=ErrorInfo(
+            code=error.code,
+            message=error.message,
+            field=error.field,
+            details=error.details,
+            request_id=request_id,
+            timestamp=datetime.now(UTC),
+        )
+    )
+
+
+def success_body(item: bytes) -> bytes:
+    """A `Success` around JSON that Postgres has built."""
+    return b'{"success":true,"data":%b,"message":null}' % item
+
+
+def page_body(items: Iterable[bytes], meta: Meta) -> bytes:
+    """A `Page` around JSON that Postgres has built."""
+    meta_json = meta.model_dump_json().encode()
+    return b'{"success":true,"data":[%b],"message":null,"meta":%b}' % (b",".join(items), meta_json)

@@ -1,0 +1,131 @@
+"""Turn every exception into an `ApiError`, and every `ApiError` into an answer. One place, one form."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from psycopg_pool import PoolTimeout, TooManyRequests
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api_main.core import errors
+from api_main.core.envelope import failure
+
+log = structlog.get_logger()
+
+# SQLSTATE, whole or its class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+# Never the server's own sentence: it can name another user's row.
+BY_SQLSTATE: dict[str, type[errors.ApiError]] = {
+    "42501": errors.PermissionDenied,
+    "23503": errors.Conflict,
+    "23505": errors.Conflict,
+    "23": errors.ValidationFailed,
+    "22": errors.BadRequest,
+    "40": errors.Conflict,
+    "57014": errors.TimedOut,
+    "55P03": errors.Conflict,
+    "25P03": errors.TimedOut,
+    "53": errors.DatabaseUnavailable,
+    "57": errors.DatabaseUnavailable,
+    "58": errors.DatabaseUnavailable,
+    "08": errors.DatabaseUnavailable,
+}
+
+BY_STATUS: dict[int, type[errors.ApiError]] = {
+    400: errors.BadRequest,
+    401: errors.Unauthenticated,
+    403: errors.PermissionDenied,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.BodyTooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+def from_database(error: psycopg.Error) -> errors.ApiError:
+    """What an error of the database means to the caller."""
+    if isinstance(error, PoolTimeout | TooManyRequests):
+        return errors.DatabaseUnavailable("The server is busy. Try again soon.")
+    state = error.sqlstate
+    if state is None:
+        lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return errors.DatabaseUnavailable() if lost else errors.InternalError()
+    return (BY_SQLSTATE.get(state) or BY_SQLSTATE.get(state[:2]) or errors.InternalError)()
+
+
+def from_validation(error: RequestValidationError, content_type: str) -> errors.ApiError:
+    """422 for input of the wrong form; 400 for what is not JSON at all; 415 for what does not say that it is."""
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return errors.BadRequest("The body is not valid JSON.")
+    at_body = any(tuple(fault["loc"]) == ("body",) for fault in faults)
+    if at_body and content_type and not _is_json(content_type):
+        return errors.UnsupportedMediaType()
+    details = [
+        {"field": _path(fault["loc"]), "code": fault["type"], "message": fault["msg"].removeprefix("Value error, ")}
+        for fault in faults
+    ]
+    return errors.ValidationFailed(details[0]["message"], field=details[0]["field"], details=details)
+
+
+def from_exception(error: Exception, content_type: str = "") -> errors.ApiError:
+    """The `ApiError` that stands for any exception. Whatever nobody foresaw is a 500, and is logged whole."""
+    match error:
+        case errors.ApiError():
+            return error
+        case RequestValidationError():
+            return from_validation(error, content_type)
+        case DBAPIError(orig=psycopg.Error() as cause):
+            return from_database(cause)
+        case psycopg.Error():
+            return from_database(error)
+        case HTTPException():
+            return _from_http(error)
+        case _:
+            return errors.InternalError()
+
+
+def _from_http(error: HTTPException) -> errors.ApiError:
+    known = BY_STATUS.get(error.status_code, errors.BadRequest if error.status_code < 500 else errors.InternalError)
+    converted = known()
+    converted.headers.update(error.headers or {})
+    return converted
+
+
+def render(error: errors.ApiError, request_id: str) -> Response:
+    body = failure(error, request_id).model_dump_json()
+    return Response(body, error.status, error.headers, media_type="application/json")
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """The exception handler for everything."""
+    converted = from_exception(error, request.headers.get("content-type", ""))
+    if converted.status >= 500:
+        log.error("request_failed", code=converted.code, exc_info=error)
+    if isinstance(converted, errors.PermissionDenied) and _is_anonymous(request):
+        converted = errors.Unauthenticated()
+    return render(converted, request.state.request_id)
+
+
+def install(app: FastAPI) -> None:
+    for kind in (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException):
+        app.add_exception_handler(kind, answer)
+
+
+def _is_anonymous(request: Request) -> bool:
+    return "authorization" not in request.headers
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
+def _path(location: Sequence[Any]) -> str:
+    """`("body", "title")` is `title`: where the input came from is plain from its name."""
+    inner = location[1:] if len(location) > 1 else location
+    return ".".join(str(part) for part in inner)

@@ -1,0 +1,42 @@
+"""Structured logs: JSON lines in production, readable lines on a terminal. Secrets never get this far."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+from api_main.core.settings import Settings
+
+SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send our own events and those of every library through the same renderer, to standard output."""
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and settings.is_production)
+    render: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    tail: list[Processor] = [structlog.processors.format_exc_info, render] if as_json else [render]
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    structlog.configure(
+        processors=[*SHARED, *tail],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=settings.environment != "test",  # a cached logger cannot be captured
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # ours knows the request id
+    logging.getLogger("httpx").setLevel(max(level, logging.WARNING))

@@ -1,0 +1,125 @@
+"""What surrounds every request: id, access log, security headers, time limit. Plain ASGI, for speed."""
+
+import asyncio
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_main.core.error_handlers import from_exception, render
+from api_main.core.errors import BodyTooLarge, TimedOut
+from api_main.core.settings import Settings
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 16 * 1024 * 1024  # for routes that take many things at once; all others take `max_body_bytes`
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+
+# https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-site",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+# The documentation pages load their scripts and styles from FastAPI's default places.
+DOCUMENTATION = {"/docs", "/redoc"}
+DOCUMENTATION_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net;"
+    " style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com;"
+    " font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly;"
+    " worker-src blob:; frame-ancestors 'none'"
+)
+STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
+
+
+class RequestContext:
+    """Give each request an id, its headers and one line of log; and an answer, whatever happens inside."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.headers = dict(SECURITY_HEADERS)
+        if settings.is_production:
+            self.headers["strict-transport-security"] = STRICT_TRANSPORT
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+        address = scope["client"][0] if scope["client"] else None
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id, address=address)
+        status, started = 0, time.perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(message, scope["path"], request_id)
+            await send(message)
+
+        try:
+            self._check_length(headers)
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            if status:  # the answer has begun: nothing but to break it off
+                raise
+            converted = from_exception(error)
+            if converted.status >= 500:
+                log.exception("request_failed", code=converted.code)
+            await render(converted, request_id)(scope, receive, send_with_headers)
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000, 2)
+            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
+
+    @staticmethod
+    def _check_length(headers: Headers) -> None:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > LARGEST_BODY:
+            raise BodyTooLarge
+
+    def _add_headers(self, message: Message, path: str, request_id: str) -> None:
+        headers = MutableHeaders(scope=message)
+        for name, value in self.headers.items():
+            headers.setdefault(name, value)
+        headers["x-request-id"] = request_id
+        if path in DOCUMENTATION:
+            headers["content-security-policy"] = DOCUMENTATION_POLICY
+
+
+class Timeout:
+    """Stop a request whose answer has not begun in time. Cancelling it cancels its query as well."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self.app = app
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_and_stop_the_clock(message: Message) -> None:
+            clock.reschedule(None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self.seconds) as clock:
+                await self.app(scope, receive, send_and_stop_the_clock)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise TimedOut from None
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

@@ -1,0 +1,69 @@
+"""What FastAPI's OpenAPI document cannot know by itself: the errors that a route can answer."""
+
+from typing import Any
+
+from fastapi.routing import APIRoute
+
+from api_main.core.envelope import Failure
+from api_main.core.errors import (
+    ApiError,
+    BadRequest,
+    BodyTooLarge,
+    DatabaseUnavailable,
+    InternalError,
+    TimedOut,
+    Unauthenticated,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+
+Responses = dict[int | str, dict[str, Any]]
+
+# What any route may answer, and any that reads a body.
+ALWAYS = (InternalError, DatabaseUnavailable, TimedOut)
+BODY = (BadRequest, BodyTooLarge, UnsupportedMediaType, ValidationFailed)
+
+ETAG = {"ETag": {"schema": {"type": "string"}, "description": "The version, for `If-Match`"}}
+LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where it can be read"}}
+
+
+def errors(*classes: type[ApiError]) -> Responses:
+    """The `responses` of a route or router: one entry per status, one example per code."""
+    responses: Responses = {}
+    wanted: set[type[ApiError]] = {*ALWAYS, *classes}
+    for error in sorted(wanted, key=lambda error: (error.status, error.code)):
+        entry = responses.setdefault(
+            error.status,
+            {"model": Failure, "description": error.message, "content": {"application/json": {"examples": {}}}},
+        )
+        entry["content"]["application/json"]["examples"][error.code] = {"value": _example(error)}
+        if headers := _headers(error):
+            entry["headers"] = headers
+    return responses
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the function: the generated clients' methods are called after it."""
+    return route.name
+
+
+def _headers(error: type[ApiError]) -> dict[str, Any]:
+    if error.status == Unauthenticated.status:
+        return {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750, section 3"}}
+    if error.status in {429, 503}:
+        return {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}}
+    return {}
+
+
+def _example(error: type[ApiError]) -> dict[str, Any]:
+    return {
+        "success": False,
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "field": None,
+            "details": None,
+            "request_id": "0d5b1c52-0f3c-4ee3-a6a6-3f0c1b6a5c11",
+            "timestamp": "2026-11-20T12:00:00+00:00",
+        },
+    }

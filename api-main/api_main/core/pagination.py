@@ -1,0 +1,47 @@
+"""Cursor pagination by key: the next page begins after a row, so inserts and deletes shift nothing.
+
+A cursor is opaque to clients: base64url of the order, the last row's key in it, and its id. It grants nothing:
+what it leads to is filtered like everything else.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from api_main.core.errors import InvalidCursor
+
+MAX_CURSOR_LENGTH = 2048
+
+Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
+CursorText = Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")]
+
+
+class Cursor(BaseModel):
+    """The last row of a page, in the order of the list."""
+
+    order: str
+    key: str
+    id: UUID
+
+    @classmethod
+    def parse(cls, text: str, order: str) -> Self:
+        """Read a cursor.
+
+        Raises:
+            InvalidCursor: it is not one of ours, or belongs to another order.
+        """
+        try:
+            found, key, row_id = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            cursor = cls(order=found, key=key, id=row_id)
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidCursor(field="cursor") from None
+        if cursor.order != order or "\x00" in key:
+            raise InvalidCursor(field="cursor")
+        return cursor
+
+    def __str__(self) -> str:
+        raw = json.dumps([self.order, self.key, str(self.id)], separators=(",", ":"))
+        return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()

@@ -1,0 +1,180 @@
+"""The few lines of SQL that tell Postgres who is asking, and the two ways in which they travel.
+
+Role, claims and the role's own `statement_timeout` are set *transaction-locally*: when the transaction ends, the
+connection is nobody's again. Both ways put the prelude and the caller's first statement into one network round
+trip, with libpq's pipeline mode (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html).
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, LiteralString, Self
+
+from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, errors
+from psycopg.abc import PQGen
+from psycopg.generators import fetch_many, send
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+Row = tuple[bytes | None, ...]
+
+# Claims in the legacy settings would win in `auth.uid()`: blank them.
+PRELUDE: LiteralString = """
+select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
+  set_config('statement_timeout', $3, true), set_config('transaction_read_only', $4, true),
+  set_config('timezone', 'UTC', true), set_config('request.jwt.claim', '', true),
+  set_config('request.jwt.claim.sub', '', true), set_config('request.jwt.claim.role', '', true),
+  set_config('request.jwt.claim.email', '', true)
+"""
+
+# Filters combine freely, so the number of statements has no natural end: the rest is planned each time.
+MAX_PREPARED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who Postgres is to take a transaction for: a role, and the claims of `auth.jwt()` as JSON."""
+
+    role: str
+    claims: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """SQL with `$1`, `$2`, … and its parameters in Postgres' text format."""
+
+    sql: LiteralString
+    parameters: tuple[str | None, ...] = ()
+
+
+class RlsConnection(AsyncConnection[Any]):
+    """A pooled connection that knows the identity of the transaction which is about to begin."""
+
+    identity: Identity | None = None
+    timeouts: Mapping[str, str] = {}
+    pipelines = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepared_reads: dict[str, bytes] = {}
+        self._hears_notices = False
+
+    def add_notice_handler(self, callback: Callable[[Any], None]) -> None:
+        """Add a handler once: SQLAlchemy adds its own at every checkout from the pool."""
+        if not self._hears_notices:
+            self._hears_notices = True
+            super().add_notice_handler(callback)
+
+    def prelude(self, identity: Identity, *, read_only: bool = False) -> Query:
+        timeout = self.timeouts.get(identity.role, "0")
+        return Query(PRELUDE, (identity.role, identity.claims, timeout, "on" if read_only else "off"))
+
+    async def read(self, identity: Identity, *queries: Query) -> list[list[Row]]:
+        """Run statements in a read-only transaction of their own: one round trip, rows in text format.
+
+        The transaction is the pipeline's implicit one, so an error leaves the connection clean as well.
+
+        Raises:
+            psycopg.Error: what the server said, or that it went away.
+        """
+        prelude = self.prelude(identity, read_only=True)
+        async with self.closed_if_interrupted():
+            if self.pipelines:
+                return await self.wait(self._exchange(prelude, *queries))
+            return await self._read_in_steps(prelude, *queries)
+
+    @asynccontextmanager
+    async def closed_if_interrupted(self) -> AsyncIterator[None]:
+        """Close the connection after anything but an answer of the server: its state is unknown."""
+        try:
+            yield
+        except BaseException as error:
+            if getattr(error, "sqlstate", None) is None:
+                self.pgconn.finish()
+            raise
+
+    def _exchange(self, *queries: Query) -> PQGen[list[list[Row]]]:
+        pgconn = self.pgconn
+        pgconn.enter_pipeline_mode()
+        added = sum(self._send(pgconn, query) for query in queries)
+        pgconn.pipeline_sync()
+        yield from send(pgconn)
+        results: list[PGresult] = []
+        for _ in range(len(queries) + added):
+            results += yield from fetch_many(pgconn)
+        yield from fetch_many(pgconn)  # the answer to the sync
+        pgconn.exit_pipeline_mode()
+        failed = next((result for result in results if result.status == ExecStatus.FATAL_ERROR), None)
+        if failed is None:
+            _of_the_prelude, *rows = (_rows(result) for result in results if result.status == ExecStatus.TUPLES_OK)
+            return rows
+        if added:  # which of them the server has prepared is not worth knowing: begin anew
+            pgconn.finish()
+        raise errors.error_from_result(failed, encoding=self.info.encoding)
+
+    def _send(self, pgconn: PGconn, query: Query) -> bool:
+        """Queue a statement, prepared if there is room. Returns whether it had to be prepared first."""
+        parameters = [None if value is None else value.encode() for value in query.parameters]
+        name = self._prepared_reads.get(query.sql)
+        if name is not None:
+            pgconn.send_query_prepared(name, parameters)
+            return False
+        if len(self._prepared_reads) >= MAX_PREPARED:
+            pgconn.send_query_params(query.sql.encode(), parameters)
+            return False
+        name = self._prepared_reads[query.sql] = b"rls_%d" % len(self._prepared_reads)
+        pgconn.send_prepare(name, query.sql.encode())
+        pgconn.send_query_prepared(name, parameters)
+        return True
+
+    async def _read_in_steps(self, prelude: Query, *queries: Query) -> list[list[Row]]:
+        cursor = AsyncRawCursor(self)
+        await cursor.execute("begin")
+        await cursor.execute(prelude.sql, prelude.parameters)
+        rows = []
+        for query in queries:
+            await cursor.execute(query.sql, query.parameters)
+            rows.append(_rows(cursor.pgresult) if cursor.pgresult else [])
+        await self.commit()
+        return rows
+
+
+class RlsCursor(AsyncCursor[Any]):
+    """A cursor whose first statement in a transaction takes `BEGIN` and the prelude along."""
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        connection = self._rls_connection
+        async with connection.closed_if_interrupted():
+            if connection.identity is None:
+                return await super().execute(query, params, **options)
+            async with connection.pipeline() if connection.pipelines else nullcontext():
+                await self._begin(connection)
+                await super().execute(query, params, **options)
+        return self
+
+    async def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
+        connection = self._rls_connection
+        async with connection.closed_if_interrupted():
+            if connection.identity is not None:
+                async with connection.pipeline() if connection.pipelines else nullcontext():
+                    await self._begin(connection)
+            await super().executemany(query, params_seq, **options)
+
+    @property
+    def _rls_connection(self) -> RlsConnection:
+        assert isinstance(self.connection, RlsConnection)
+        return self.connection
+
+    async def _begin(self, connection: RlsConnection) -> None:
+        identity, connection.identity = connection.identity, None
+        assert identity is not None
+        prelude = connection.prelude(identity)
+        cursor = AsyncRawCursor(connection)
+        await cursor.execute("begin")
+        await cursor.execute(prelude.sql, prelude.parameters)
+
+
+def _rows(result: PGresult) -> list[Row]:
+    value = result.get_value
+    columns = range(result.nfields)
+    return [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]

@@ -1,0 +1,122 @@
+"""Every setting, read once from the environment (`.env.example` documents each variable)."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# The values that `.env.example` shows: fine on a laptop, a stop anywhere else.
+PLACEHOLDER = "change-me"
+
+ENVIRONMENT_FILE = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same address with the driver named: `postgres://…` and `postgresql://…` both mean psycopg here."""
+    return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+def _comma_separated(value: Any) -> Any:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _without_slash(value: Any) -> Any:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+PostgresUrl = Annotated[str, Field(pattern=r"^postgres(ql)?://")]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), BeforeValidator(_without_slash)]
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_comma_separated)]
+
+
+class TrustedIssuer(BaseModel):
+    """One more issuer of tokens, such as Auth0 or Clerk. Its keys are only ever tried against its own tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(min_length=1)
+    jwks_url: HttpUrl
+    audience: str = "authenticated"
+    algorithms: tuple[Literal["ES256", "RS256"], ...] = ("ES256", "RS256")
+    roles: tuple[str, ...] = ("authenticated",)
+
+
+class Settings(BaseSettings):
+    model_config = ENVIRONMENT_FILE
+
+    environment: Literal["development", "test", "production"] = "development"
+    public_url: BaseUrl = "http://localhost:8000"
+    cors_origins: CommaSeparated = ["http://localhost:3000"]
+
+    database_url: PostgresUrl
+    database_pool_min: int = Field(default=2, ge=0)
+    database_pool_max: int = Field(default=10, ge=1)
+    database_pool_timeout: float = Field(default=5.0, gt=0, description="seconds that a request waits for a connection")
+    database_transaction_pooler: bool = False
+
+    jwt_signing_keys: SecretStr | None = None
+    jwt_signing_keys_file: Path | None = None
+    access_token_seconds: int = Field(default=30 * 60, ge=15 * 60, le=60 * 60)
+    trusted_issuers: Annotated[tuple[TrustedIssuer, ...], NoDecode, BeforeValidator(_json)] = ()
+
+    supabase_url: BaseUrl | None = None
+    supabase_jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+
+    request_timeout: float = Field(default=30.0, gt=0, description="seconds until the answer must begin")
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def is_standalone(self) -> bool:
+        """Whether accounts are ours; otherwise they are Supabase Auth's."""
+        return self.supabase_url is None
+
+    @cached_property
+    def signing_keys(self) -> str | None:
+        """Our signing keys as JSON: a JWK, a list of JWKs, or a JWK set."""
+        if self.jwt_signing_keys is not None:
+            return self.jwt_signing_keys.get_secret_value()
+        if self.jwt_signing_keys_file is not None:
+            return self.jwt_signing_keys_file.read_text(encoding="utf-8")
+        return None
+
+    @model_validator(mode="after")
+    def _refuse_unsafe_settings(self) -> Self:
+        if self.signing_keys is None and self.is_standalone:
+            raise ValueError("JWT_SIGNING_KEYS or JWT_SIGNING_KEYS_FILE is required: without keys nobody can sign in")
+        if self.is_production:
+            secrets = {
+                "DATABASE_URL": self.database_url,
+                "JWT_SIGNING_KEYS": self.signing_keys or "",
+                "SUPABASE_JWT_SECRET": self.supabase_jwt_secret.get_secret_value() if self.supabase_jwt_secret else "",
+            }
+            for name, value in secrets.items():
+                if PLACEHOLDER in value:
+                    raise ValueError(f"{name} still holds the placeholder of .env.example")
+            if "*" in self.cors_origins:
+                raise ValueError("CORS_ORIGINS must list the allowed origins one by one")
+        return self
+
+
+class AdminSettings(BaseSettings):
+    """What `python -m api_main migrate` and Alembic read: an administrator's address, never the API's own."""
+
+    model_config = ENVIRONMENT_FILE
+
+    migration_database_url: PostgresUrl
+    database_url: PostgresUrl | None = None
+    supabase_url: BaseUrl | None = None

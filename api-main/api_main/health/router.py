@@ -1,0 +1,26 @@
+"""`/health`: for people, load balancers and orchestrators. Outside the versioned API."""
+
+from fastapi import APIRouter, Request
+
+from api_main.core.envelope import Success
+from api_main.core.openapi import errors
+from api_main.health import service
+from api_main.health.schemas import Alive, Health
+from api_main.health.service import Unhealthy
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("", summary="Every dependency with its latency", responses=errors(Unhealthy))
+async def read_health(request: Request) -> Success[Health]:
+    return Success(data=await service.check(request.app.state.database))
+
+
+@router.get("/live", summary="Whether this process answers", responses=errors())
+async def read_liveness() -> Success[Alive]:
+    return Success(data=Alive())
+
+
+@router.get("/ready", summary="Whether this process can do its work", responses=errors(Unhealthy))
+async def read_readiness(request: Request) -> Success[Health]:
+    return Success(data=await service.check(request.app.state.database))

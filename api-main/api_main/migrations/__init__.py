@@ -1,0 +1,1 @@
+"""The schema's history: `supabase/migrations/*.sql` is its only source, and Alembic runs those files."""

@@ -1,0 +1,55 @@
+"""Alembic's entry: connect as the administrator of the database and run what is missing, in one transaction."""
+
+from typing import Any
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, pool
+from sqlmodel import SQLModel
+
+from api_main.core.settings import AdminSettings, sqlalchemy_url
+from api_main.migrations.files import HISTORY_SCHEMA, create_history
+from api_main.models import TABLES
+
+# One writer at a time, whatever the number of replicas that start together.
+ADVISORY_LOCK = 7_306_211_942
+
+
+def _is_ours(thing: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
+    """What the models must agree with the database about: tables and columns, but for generated ones.
+
+    Indexes and constraints belong to the SQL files alone: no model has a use for them.
+    """
+    match kind:
+        case "table":
+            return name in TABLES
+        case "column":
+            return not (reflected and thing.computed)
+        case _:
+            return False
+
+
+def _migrate(connection: Connection) -> None:
+    connection.exec_driver_sql(f"select pg_advisory_xact_lock({ADVISORY_LOCK})")
+    create_history(connection)
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        version_table_schema=HISTORY_SCHEMA,
+        include_object=_is_ours,
+        compare_type=True,
+        compare_server_default=False,
+    )
+    context.run_migrations()
+
+
+def run() -> None:
+    connection = context.config.attributes.get("connection")
+    if connection is not None:
+        _migrate(connection)
+        return
+    engine = create_engine(sqlalchemy_url(AdminSettings().migration_database_url), poolclass=pool.NullPool)
+    with engine.begin() as own_connection:
+        _migrate(own_connection)
+
+
+run()

@@ -1,0 +1,6 @@
+"""Every model in one place, for Alembic to compare with the database."""
+
+from api_main.auth.models import Profile
+from api_main.tasks.models import Task
+
+TABLES = {model.__tablename__ for model in (Profile, Task)}

@@ -1,0 +1,113 @@
+"""`/api/v1/tasks`: the reference feature, the one to copy."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+
+from api_main.auth.dependencies import CALLER, CurrentReader, CurrentSession
+from api_main.core.envelope import Page, Success
+from api_main.core.errors import InvalidCursor, ValidationFailed
+from api_main.core.middleware import LARGEST_BODY
+from api_main.core.openapi import BODY, ETAG, LOCATION, errors
+from api_main.core.preconditions import IfMatch, etag, expected_versions
+from api_main.tasks import service
+from api_main.tasks.errors import TaskChanged, TaskNotFound
+from api_main.tasks.models import Task
+from api_main.tasks.schemas import (
+    Bulk,
+    BulkResult,
+    TaskChange,
+    TaskListQuery,
+    TaskMatch,
+    TaskRead,
+    TaskSearchQuery,
+    TaskWrite,
+)
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+LIST_ERRORS = errors(*CALLER, ValidationFailed, InvalidCursor)
+ONE_ERRORS = errors(*CALLER, ValidationFailed, TaskNotFound)
+CHANGE_ERRORS = errors(*CALLER, *BODY, TaskNotFound, TaskChanged)
+
+
+@router.get("", summary="List the caller's tasks", response_model=Page[TaskRead], responses=LIST_ERRORS)
+async def list_tasks(wanted: Annotated[TaskListQuery, Query()], reader: CurrentReader) -> Response:
+    return _json(await service.list_page(reader, wanted))
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Create a task",
+    responses={**errors(*CALLER, *BODY), 201: {"headers": ETAG | LOCATION}},
+)
+async def create_task(
+    form: TaskWrite, session: CurrentSession, request: Request, response: Response
+) -> Success[TaskRead]:
+    task = await service.create(session, form)
+    response.headers["Location"] = str(request.url_for("get_task", task_id=task.id).path)
+    return _with_etag(task, response)
+
+
+@router.get("/search", summary="Search the caller's tasks", response_model=Page[TaskMatch], responses=LIST_ERRORS)
+async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: CurrentReader) -> Response:
+    return _json(await service.search_page(reader, wanted))
+
+
+@router.post(
+    "/bulk",
+    summary="Create, change and delete up to 1,000 tasks, all or nothing",
+    responses=CHANGE_ERRORS,
+    max_body_size=LARGEST_BODY,
+)
+async def write_tasks(bulk: Bulk, session: CurrentSession) -> Success[BulkResult]:
+    return Success(data=await service.write_bulk(session, bulk))
+
+
+@router.get(
+    "/{task_id}",
+    summary="Read a task",
+    response_model=Success[TaskRead],
+    responses={**ONE_ERRORS, 200: {"headers": ETAG}},
+)
+async def get_task(task_id: UUID, reader: CurrentReader) -> Response:
+    body, tag = await service.read(reader, task_id)
+    return _json(body, {"ETag": tag})
+
+
+@router.put("/{task_id}", summary="Replace a task", responses={**CHANGE_ERRORS, 200: {"headers": ETAG}})
+async def replace_task(
+    task_id: UUID, form: TaskWrite, session: CurrentSession, response: Response, if_match: IfMatch = None
+) -> Success[TaskRead]:
+    task = await service.change(session, task_id, form.model_dump(), expected_versions(if_match))
+    return _with_etag(task, response)
+
+
+@router.patch("/{task_id}", summary="Change parts of a task", responses={**CHANGE_ERRORS, 200: {"headers": ETAG}})
+async def change_task(
+    task_id: UUID, change: TaskChange, session: CurrentSession, response: Response, if_match: IfMatch = None
+) -> Success[TaskRead]:
+    changes = change.model_dump(exclude_unset=True)
+    task = await service.change(session, task_id, changes, expected_versions(if_match))
+    return _with_etag(task, response)
+
+
+@router.delete(
+    "/{task_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Delete a task",
+    responses=errors(*CALLER, ValidationFailed, TaskNotFound, TaskChanged),
+)
+async def delete_task(task_id: UUID, session: CurrentSession, if_match: IfMatch = None) -> None:
+    await service.remove(session, task_id, expected_versions(if_match))
+
+
+def _json(body: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _with_etag(task: Task, response: Response) -> Success[TaskRead]:
+    response.headers["ETag"] = etag(task.version)
+    return Success(data=TaskRead.model_validate(task))
