@@ -1,0 +1,107 @@
+"""A real PostgreSQL per test process, the real application on it, and people who use it."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+
+from api_main.auth.generate import generate_signing_key
+from api_main.core.settings import Settings
+from api_main.main import create_app
+from api_main.migrations.setup import prepare_database
+from local_stack.postgres import EmbeddedPostgres
+from tests.people import Person, create_person
+
+API_PASSWORD = "api-main-password"
+FAST_BUT_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
+
+NewPerson = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server of this test process alone, with the newest schema in its database `postgres`."""
+    directory = tmp_path_factory.mktemp("postgres") / "data"
+    with EmbeddedPostgres(directory, options=FAST_BUT_FORGETFUL) as server:
+        prepare_database(server.url(), login_password=API_PASSWORD)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def admin_url(postgres: EmbeddedPostgres) -> str:
+    """The administrator, whom Row Level Security does not bind: for arranging and for looking."""
+    return postgres.url()
+
+
+@pytest.fixture(scope="session")
+def api_url(postgres: EmbeddedPostgres) -> str:
+    """The login of api-main."""
+    return postgres.url(user="api_main", password=API_PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> dict[str, Any]:
+    return generate_signing_key()
+
+
+@pytest.fixture(scope="session")
+def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
+    return Settings(
+        _env_file=None,
+        environment="test",
+        database_url=api_url,
+        database_pool_max=8,
+        jwt_signing_keys=json.dumps(signing_key),
+        public_url="http://api.test",
+        log_level="WARNING",
+    )
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The API, without a network. For what happens on sockets, see `tests/e2e`."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as http:
+        yield http
+
+
+@pytest.fixture(scope="session")
+def admin(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def new_person(admin: psycopg.Connection[Any], settings: Settings) -> NewPerson:
+    """Make an account with a live session and a token, without the time that bcrypt takes."""
+
+    def create(**columns: Any) -> Person:
+        return create_person(admin, settings, **columns)
+
+    return create
+
+
+@pytest.fixture
+def ada(new_person: NewPerson) -> Person:
+    return new_person()
+
+
+@pytest.fixture
+def bob(new_person: NewPerson) -> Person:
+    return new_person()
