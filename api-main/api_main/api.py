@@ -4,6 +4,9 @@ from fastapi import APIRouter, FastAPI
 
 from api_main.auth import discovery
 from api_main.auth import router as auth
+from api_main.auth.mail import router as mail
+from api_main.auth.protocol import admin_router, links_router
+from api_main.auth.protocol import router as protocol
 from api_main.core.settings import Settings
 from api_main.health import router as health
 from api_main.tasks import router as tasks
@@ -17,4 +20,9 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     v1.include_router(tasks.router)
     app.include_router(v1)
     app.include_router(discovery.router)
+    if settings.is_standalone:
+        for part in (admin_router, links_router, protocol):  # the last one answers what the others do not
+            app.include_router(part.router, include_in_schema=False)
+        if not settings.is_production:
+            app.include_router(mail.router)
     app.include_router(health.router)

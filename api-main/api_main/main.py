@@ -10,11 +10,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api_main.api import include_routers
-from api_main.auth.issuers import configured_issuers, own_issuer_name
-from api_main.auth.service import Accounts
-from api_main.auth.signing import SigningKeys
-from api_main.auth.tokens import TokenIssuer
-from api_main.auth.verifier import TokenVerifier
+from api_main.auth.protocol import errors as protocol_errors
+from api_main.auth.resources import add_resources
 from api_main.core import error_handlers
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
@@ -30,7 +27,13 @@ A JWT in; the rows that Postgres lets its bearer see out.
 
 Every answer has one form: `{"success": true, "data": …}` or `{"success": false, "error": {"code": …}}`.
 """
+PROTOCOL_PREFIX = "/auth/v1/"
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+ALLOWED_HEADERS = ["Authorization", "Content-Type", "If-Match", "X-API-Version", "X-Request-ID"]
 EXPOSED_HEADERS = ["X-Request-ID", "ETag", "Location", "Retry-After", "Deprecation", "Sunset"]
+# What Supabase's clients send, and must be able to read.
+CLIENT_HEADERS = ["apikey", "X-Client-Info", "X-Supabase-Api-Version"]
+CLIENT_EXPOSED_HEADERS = ["X-Total-Count", "Link", "X-Supabase-Api-Version", "x-sb-error-code"]
 JWKS_TIMEOUT = httpx.Timeout(3.0, connect=2.0)
 
 
@@ -45,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=operation_id,
         max_body_size=settings.max_body_bytes,
     )
-    error_handlers.install(app)
+    error_handlers.install(app, {PROTOCOL_PREFIX: protocol_errors.render})
     include_routers(app, settings)
     _add_middleware(app, settings)
     return app
@@ -59,9 +62,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "If-Match", "X-API-Version", "X-Request-ID"],
-        expose_headers=EXPOSED_HEADERS,
+        allow_methods=METHODS,
+        allow_headers=ALLOWED_HEADERS + CLIENT_HEADERS,
+        expose_headers=EXPOSED_HEADERS + CLIENT_EXPOSED_HEADERS,
         max_age=600,
     )
 
@@ -69,18 +72,10 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        keys = SigningKeys.parse(settings.signing_keys) if settings.signing_keys else None
         database = Database(settings)
-        verifier = TokenVerifier()
+        app.state.database = database
         async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client:
-            for issuer in configured_issuers(settings, keys, client, verifier.flush):
-                verifier.trust(issuer)
-            app.state.database = database
-            app.state.verifier = verifier
-            app.state.jwks = keys.jwks if keys else {"keys": []}
-            if keys is not None:
-                tokens = TokenIssuer(keys, issuer=own_issuer_name(settings), lifetime=settings.access_token_seconds)
-                app.state.accounts = Accounts(database, tokens)
+            add_resources(app, settings, database, client)
             await database.open()
             log.info("started", environment=settings.environment, standalone=settings.is_standalone)
             yield

@@ -10,7 +10,8 @@ from api_main.auth import repository
 from api_main.auth.errors import InvalidToken, KeysUnavailable, RoleNotAllowed, SessionEnded, TokenExpired
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.principal import Principal
-from api_main.auth.service import Accounts, Device
+from api_main.auth.service import Accounts
+from api_main.auth.sessions import Device
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated

@@ -2,6 +2,7 @@
 
 from api_main.core.errors import (
     Conflict,
+    NotFound,
     PermissionDenied,
     ServiceUnavailable,
     TooManyRequests,
@@ -34,6 +35,38 @@ class InvalidCredentials(Unauthenticated):
     code, message = "invalid_credentials", "E-mail or password is wrong."
 
 
+class EmailNotConfirmed(PermissionDenied):
+    code, message = "email_not_confirmed", "Confirm your e-mail first."
+
+
+class SignUpDisabled(PermissionDenied):
+    code, message = "sign_up_disabled", "New accounts cannot be made here."
+
+
+class AnonymousUsersDisabled(PermissionDenied):
+    code, message = "anonymous_users_disabled", "Accounts without an e-mail cannot be made here."
+
+
+class OneTimeTokenInvalid(PermissionDenied):
+    code, message = "one_time_token_invalid", "The link or code is invalid or has expired."
+
+
+class ReauthenticationNeeded(PermissionDenied):
+    code, message = "reauthentication_needed", "Confirm that it is you first."
+
+
+class ReauthenticationInvalid(PermissionDenied):
+    code, message = "reauthentication_invalid", "The confirmation code is invalid or has expired."
+
+
+class UserNotFound(NotFound):
+    code, message = "user_not_found", "There is no such account."
+
+
+class SessionExpired(Unauthenticated):
+    code, message = "session_expired", "This session has expired. Sign in again."
+
+
 class InvalidRefreshToken(Unauthenticated):
     code, message = "invalid_refresh_token", "The refresh token is not valid."
 
@@ -63,7 +96,13 @@ class SamePassword(ValidationFailed):
 
 
 class WeakPassword(ValidationFailed):
+    """`details` lists the reasons, in Supabase Auth's words: `length`, `characters`, `pwned`."""
+
     code, message = "weak_password", "The password is too easy to guess."
+
+
+class PasswordTooLong(WeakPassword):
+    code, message = "password_too_long", "The password must not exceed 72 bytes."
 
 
 class TooManyAttempts(TooManyRequests):

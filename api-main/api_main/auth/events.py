@@ -18,6 +18,11 @@ class SecurityEvent(StrEnum):
     REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - the name of an event
     SIGNED_OUT = "signed_out"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    ACCOUNT_CHANGED = "account_changed"
+    ACCOUNT_BANNED = "account_banned"
+    ACCOUNT_DELETED = "account_deleted"
+    MAIL_REQUESTED = "mail_requested"
+    LINK_REDEEMED = "link_redeemed"
     TOKEN_REFUSED = "token_refused"  # noqa: S105
 
 

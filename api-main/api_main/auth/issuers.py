@@ -59,5 +59,7 @@ def configured_issuers(
         issuers.append(Issuer(name, AUDIENCE, USER_ROLES, keys))
     if own_keys is not None:
         fixed: dict[str, KeySource] = dict.fromkeys(("ES256", "RS256"), FixedKeys(own_keys.verification))
+        if settings.legacy_jwt_secret is not None:
+            fixed["HS256"] = FixedKeys([secret_key(settings.legacy_jwt_secret.get_secret_value())])
         issuers.append(Issuer(own_issuer_name(settings), AUDIENCE, USER_ROLES, fixed))
     return issuers

@@ -13,12 +13,11 @@ import anyio.to_thread
 import bcrypt
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from api_main.auth.errors import WeakPassword
+from api_main.auth.errors import PasswordTooLong, WeakPassword
 
 T = TypeVar("T")
 
 COST = 12
-MIN_LENGTH = 8
 MAX_BYTES = 72  # bcrypt reads no further; longer ones are refused, never cut
 
 # Compared when there is no account, so that an unknown e-mail takes as long as a wrong password.
@@ -40,18 +39,18 @@ async def verify_password(password: str, hashed: str | None) -> bool:
     return matches and hashed is not None
 
 
-def check_strength(password: str, field: str = "password") -> None:
+def check_strength(password: str, *, minimum: int, field: str = "password") -> None:
     """Refuse what people guess first.
 
     Raises:
         WeakPassword: too short, too long for bcrypt, or among the 30,000 commonest.
     """
-    if len(password) < MIN_LENGTH:
-        raise WeakPassword(f"The password must have at least {MIN_LENGTH} characters.", field=field)
+    if len(password) < minimum:
+        raise WeakPassword(f"The password must have at least {minimum} characters.", field=field, details=["length"])
     if len(password.encode()) > MAX_BYTES:
-        raise WeakPassword(f"The password must not exceed {MAX_BYTES} bytes.", field=field)
+        raise PasswordTooLong(field=field, details=["length"])
     if password.lower() in _commonest():
-        raise WeakPassword("This is one of the commonest passwords.", field=field)
+        raise WeakPassword("This is one of the commonest passwords.", field=field, details=["pwned"])
 
 
 @cache

@@ -2,27 +2,34 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, BackgroundTasks, Query, Request, status
 from sqlalchemy.exc import IntegrityError
 
 from api_main.auth import repository
+from api_main.auth.account_changes import AccountChanges
 from api_main.auth.dependencies import CALLER, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
 from api_main.auth.errors import (
     AccountDisabled,
+    EmailNotConfirmed,
     EmailTaken,
     InvalidCredentials,
     InvalidRefreshToken,
     RefreshTokenReused,
     SamePassword,
     SessionEnded,
+    SessionExpired,
+    SignUpDisabled,
     TooManyAttempts,
     UsernameTaken,
     WeakPassword,
     WrongPassword,
 )
+from api_main.auth.links import EmailLinks, LinkType
 from api_main.auth.models import Profile
 from api_main.auth.repository import Scope
-from api_main.auth.schemas import ChangePassword, Login, ProfileChange, ProfileRead, Refresh, Register, Tokens
+from api_main.auth.schemas import ChangePassword, Login, ProfileChange, ProfileRead, Refresh, Register
+from api_main.auth.service import NewAccount
+from api_main.auth.user_object import Tokens, UserObject
 from api_main.core.envelope import Success
 from api_main.core.errors import NotFound, ValidationFailed
 from api_main.core.openapi import BODY, errors
@@ -37,26 +44,33 @@ LIVE = (*CALLER, SessionEnded)
 @accounts.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
-    summary="Create an account and sign in",
-    responses=errors(*BODY, EmailTaken, WeakPassword),
+    summary="Create an account, and sign in where e-mails need no confirmation",
+    responses=errors(*BODY, EmailTaken, WeakPassword, SignUpDisabled),
 )
-async def register(form: Register, service: CurrentAccounts, device: CurrentDevice) -> Success[Tokens]:
-    return Success(data=await service.register(form, device))
+async def register(
+    form: Register, service: CurrentAccounts, device: CurrentDevice, request: Request, later: BackgroundTasks
+) -> Success[Tokens | UserObject]:
+    metadata = {"full_name": form.full_name} if form.full_name else {}
+    answer = await service.sign_up(NewAccount(form.email, form.password.get_secret_value(), metadata), device)
+    if isinstance(answer, UserObject):
+        links: EmailLinks = request.app.state.links
+        later.add_task(links.send, LinkType.SIGNUP, form.email, request.app.state.settings.site_url)
+    return Success(data=answer)
 
 
 @accounts.post(
     "/login",
     summary="Sign in with e-mail and password",
-    responses=errors(*BODY, InvalidCredentials, AccountDisabled, TooManyAttempts),
+    responses=errors(*BODY, InvalidCredentials, AccountDisabled, EmailNotConfirmed, TooManyAttempts),
 )
 async def login(form: Login, service: CurrentAccounts, device: CurrentDevice) -> Success[Tokens]:
-    return Success(data=await service.sign_in(form, device))
+    return Success(data=await service.sign_in(form.email, form.password.get_secret_value(), device))
 
 
 @accounts.post(
     "/refresh",
     summary="Exchange a refresh token for new tokens",
-    responses=errors(*BODY, InvalidRefreshToken, RefreshTokenReused),
+    responses=errors(*BODY, InvalidRefreshToken, RefreshTokenReused, SessionExpired),
 )
 async def refresh(form: Refresh, service: CurrentAccounts) -> Success[Tokens]:
     return Success(data=await service.refresh(form.refresh_token))
@@ -82,8 +96,11 @@ async def logout(
     summary="Change the password and end all other sessions",
     responses=errors(*LIVE, *BODY, WrongPassword, SamePassword, WeakPassword, TooManyAttempts),
 )
-async def change_password(form: ChangePassword, principal: LivePrincipal, service: CurrentAccounts) -> None:
-    await service.change_password(principal, form)
+async def change_password(form: ChangePassword, principal: LivePrincipal, request: Request) -> None:
+    changes: AccountChanges = request.app.state.account_changes
+    await changes.change_password(
+        principal, current=form.current_password.get_secret_value(), new=form.new_password.get_secret_value()
+    )
 
 
 @router.get("/me", summary="The caller's profile", responses=errors(*LIVE, NotFound))

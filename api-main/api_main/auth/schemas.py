@@ -1,4 +1,4 @@
-"""What goes over the wire about accounts."""
+"""What goes over the wire of `/api/v1/auth`."""
 
 from typing import Annotated
 from uuid import UUID
@@ -62,22 +62,3 @@ class ProfileRead(BaseModel):
     is_superuser: bool
     created_at: Timestamp
     updated_at: Timestamp
-
-
-class Account(BaseModel):
-    """Who has signed in."""
-
-    id: UUID
-    email: str | None
-    role: str
-
-
-class Tokens(BaseModel):
-    """A session: use the access token as `Authorization: Bearer …`, and the refresh token once."""
-
-    access_token: str
-    token_type: str = "bearer"  # noqa: S105
-    expires_in: int = Field(description="Seconds")
-    expires_at: int = Field(description="Seconds since the epoch")
-    refresh_token: str
-    user: Account

@@ -1,112 +1,136 @@
-"""Accounts of our own: register, sign in, refresh, sign out, change the password."""
+"""Accounts of our own: sign up, sign in, refresh, sign out. `/api/v1/auth` and `/auth/v1` are two faces of this."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from api_main.auth import passwords, repository
+from api_main.auth import passwords, repository, sessions
 from api_main.auth.errors import (
     AccountDisabled,
+    AnonymousUsersDisabled,
+    EmailNotConfirmed,
     EmailTaken,
     InvalidCredentials,
     InvalidRefreshToken,
     RefreshTokenReused,
-    SamePassword,
+    SignUpDisabled,
     TooManyAttempts,
-    WrongPassword,
 )
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.lockout import Lockout
-from api_main.auth.models import AuthSession, User
+from api_main.auth.models import User
 from api_main.auth.principal import Principal
-from api_main.auth.refresh_tokens import MalformedRefreshToken, RefreshToken, new_key
+from api_main.auth.refresh_tokens import MalformedRefreshToken, RefreshToken
 from api_main.auth.repository import Scope
-from api_main.auth.schemas import ChangePassword, Login, Register, Tokens
+from api_main.auth.sessions import Device, Method, SessionState, SignedIn
 from api_main.auth.tokens import TokenIssuer
+from api_main.auth.user_object import Tokens, UserObject, user_object
 from api_main.core.database import Database, RlsSession
 from api_main.core.prelude import Identity
+from api_main.core.settings import Settings
 
 AUTH_ADMIN = Identity("auth_admin")
-REUSE_INTERVAL = timedelta(seconds=10)
+EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """Where a session was begun."""
+class NewAccount:
+    """What somebody signs up with. `metadata` is theirs to say, and believed by nobody."""
 
-    address: str | None
-    user_agent: str | None
+    email: str
+    password: str
+    metadata: dict[str, Any]
 
 
 class Accounts:
-    """The accounts of standalone mode. Each call is one transaction as `auth_admin`."""
+    """The accounts of standalone mode. Each call is one transaction as `auth_admin`, or a few."""
 
-    def __init__(self, database: Database, tokens: TokenIssuer) -> None:
+    def __init__(self, database: Database, tokens: TokenIssuer, settings: Settings) -> None:
         self._database = database
         self._tokens = tokens
+        self._settings = settings
         self._lockout = Lockout()
 
-    async def register(self, form: Register, device: Device) -> Tokens:
-        """Create an account, and sign it in.
+    async def sign_up(self, form: NewAccount, device: Device) -> Tokens | UserObject:
+        """Create an account: signed in where e-mails need no confirmation, else its user object.
+
+        Where they do, an e-mail that has an account gets a made-up user object, after the same time.
 
         Raises:
-            WeakPassword: see `passwords.check_strength`.
-            EmailTaken: the e-mail has an account.
+            SignUpDisabled, WeakPassword
+            EmailTaken: the e-mail has an account; only said where e-mails need no confirmation.
         """
-        password = form.password.get_secret_value()
-        passwords.check_strength(password)
-        user = _new_user(form, await passwords.hash_password(password))
+        if not self._settings.sign_up_enabled:
+            raise SignUpDisabled
+        passwords.check_strength(form.password, minimum=self._settings.password_min_length)
+        user = self._new_user(form, await passwords.hash_password(form.password))
         try:
             async with self._database.session(AUTH_ADMIN) as session:
-                await repository.add_user(session, user)
-                tokens = await self._begin_session(session, user, device)
+                answer = await self._add(session, user, device)
         except IntegrityError:
-            raise EmailTaken(field="email") from None
+            if self._settings.email_autoconfirm:
+                raise EmailTaken(field="email") from None
+            return _made_up_object(user)
         record(SecurityEvent.REGISTERED, subject=user.id)
+        return answer
+
+    async def sign_up_anonymously(self, metadata: dict[str, Any], device: Device) -> Tokens:
+        """Create an account without e-mail or password, and sign it in.
+
+        Raises:
+            AnonymousUsersDisabled, SignUpDisabled
+        """
+        if not self._settings.anonymous_users_enabled:
+            raise AnonymousUsersDisabled
+        if not self._settings.sign_up_enabled:
+            raise SignUpDisabled
+        user = User(is_anonymous=True, raw_user_meta_data=metadata)
+        async with self._database.session(AUTH_ADMIN) as session:
+            await repository.add_user(session, user)
+            tokens = await self.issue(session, await sessions.begin(session, user, device, Method.ANONYMOUS))
+        record(SecurityEvent.REGISTERED, subject=user.id, anonymous=True)
         return tokens
 
-    async def sign_in(self, form: Login, device: Device) -> Tokens:
+    async def sign_in(self, email: str, password: str, device: Device) -> Tokens:
         """Begin a session.
 
         Raises:
             InvalidCredentials: no such account, or another password: the same answer, after the same time.
-            AccountDisabled: banned or switched off; said only to those who know the password.
+            AccountDisabled, EmailNotConfirmed: said only to those who know the password.
             TooManyAttempts: too many of them failed of late.
         """
-        await self._begin_attempt(form.email)
+        await self.begin_attempt(email)
         async with self._database.session(AUTH_ADMIN) as session:
-            user = await repository.find_user(session, form.email)
+            user = await repository.find_user(session, email)
         hashed = user.encrypted_password if user else None
-        if not await passwords.verify_password(form.password.get_secret_value(), hashed) or user is None:
-            record(SecurityEvent.SIGN_IN_FAILED, subject=user.id if user else None, reason="invalid_credentials")
-            raise InvalidCredentials
-        await self._lockout.succeed(form.email)
+        if not await passwords.verify_password(password, hashed) or user is None:
+            raise _failed(InvalidCredentials(), user)
+        await self._lockout.succeed(email)
         async with self._database.session(AUTH_ADMIN) as session:
             if not await repository.may_sign_in(session, user.id):
-                record(SecurityEvent.SIGN_IN_FAILED, subject=user.id, reason="account_disabled")
-                raise AccountDisabled
-            tokens = await self._begin_session(session, user, device)
+                raise _failed(AccountDisabled(), user)
+            if user.email_confirmed_at is None:
+                raise _failed(EmailNotConfirmed(), user)
+            tokens = await self.issue(session, await sessions.begin(session, user, device, Method.PASSWORD))
         record(SecurityEvent.SIGNED_IN, subject=user.id)
         return tokens
 
     async def refresh(self, text: str) -> Tokens:
-        """The next tokens of a session. A row lock puts refreshes of one session in order.
-
-        The token before the present one answers with the present one: a client may have lost the answer. Older
-        ones are a theft, unless they come within seconds: the session ends.
+        """The next tokens of a session; see `sessions.resume`.
 
         Raises:
-            InvalidRefreshToken: not ours, or its session or account is gone.
-            RefreshTokenReused: it was used long ago.
+            InvalidRefreshToken, SessionExpired
+            RefreshTokenReused: it was used long ago; the session has ended.
         """
         try:
             token = RefreshToken.parse(text)
         except MalformedRefreshToken:
             raise InvalidRefreshToken from None
         async with self._database.session(AUTH_ADMIN) as session:
-            tokens = await self._continue_session(session, token)
+            resumed = await sessions.resume(session, token, self._settings)
+            tokens = await self.issue(session, resumed) if resumed else None
         if tokens is None:  # raised only now: the end of the session had to be committed
             raise RefreshTokenReused
         return tokens
@@ -117,95 +141,78 @@ class Accounts:
             await repository.delete_sessions(session, user_id=principal.subject, current=principal.session, scope=scope)
         record(SecurityEvent.SIGNED_OUT, subject=principal.subject, scope=scope)
 
-    async def change_password(self, principal: Principal, form: ChangePassword) -> None:
-        """Set a new password, and end all other sessions.
+    async def add_without_password(self, email: str, metadata: dict[str, Any]) -> None:
+        """Make sure that an e-mail has an account, for those who sign in by link."""
+        if not self._settings.sign_up_enabled:
+            return
+        user = User(email=email, raw_app_meta_data=EMAIL_PROVIDER, raw_user_meta_data=metadata)
+        try:
+            async with self._database.session(AUTH_ADMIN) as session:
+                await repository.add_user(session, user)
+        except IntegrityError:
+            return  # it has one
+        record(SecurityEvent.REGISTERED, subject=user.id)
 
-        Raises:
-            WrongPassword: the present one is another.
-            SamePassword, WeakPassword: the new one will not do.
-            TooManyAttempts: the present one was guessed at too often.
-        """
-        new = form.new_password.get_secret_value()
-        _check_new_password(new, form.current_password.get_secret_value())
+    async def exists(self, email: str) -> bool:
+        async with self._database.session(AUTH_ADMIN) as session:
+            return await repository.find_user(session, email) is not None
+
+    async def session_state(self, principal: Principal) -> SessionState:
+        """What has become of the session that a verified token names, this very moment."""
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.get_user(session, principal.subject)
-        email = (user and user.email) or ""
-        await self._begin_attempt(email)
-        hashed = user.encrypted_password if user else None
-        if not await passwords.verify_password(form.current_password.get_secret_value(), hashed):
-            raise WrongPassword(field="current_password")
-        await self._lockout.succeed(email)
-        new_hash = await passwords.hash_password(new)
-        async with self._database.session(AUTH_ADMIN) as session:
-            await repository.set_password(session, principal.subject, new_hash)
-            await repository.delete_sessions(
-                session, user_id=principal.subject, current=principal.session, scope="others"
-            )
-        record(SecurityEvent.PASSWORD_CHANGED, subject=principal.subject)
+            if user is None or user.deleted_at is not None:
+                return SessionState.NO_USER
+            current = await repository.get_session(session, principal.session) if principal.session else None
+            if current is None or current.user_id != user.id or sessions.is_over(current, self._settings):
+                return SessionState.NO_SESSION
+            may_act = await repository.may_sign_in(session, user.id)
+            return SessionState.LIVE if may_act else SessionState.BANNED
 
-    async def _begin_attempt(self, email: str) -> None:
+    async def issue(self, session: RlsSession, signed_in: SignedIn) -> Tokens:
+        """The tokens of a session that has begun in this transaction."""
+        identities = await repository.get_identities(session, [signed_in.user.id])
+        return self._tokens.issue(signed_in, identities[signed_in.user.id])
+
+    async def begin_attempt(self, email: str) -> None:
+        """Count one more attempt to guess a secret of this e-mail's account.
+
+        Raises:
+            TooManyAttempts
+        """
         try:
             await self._lockout.begin(email)
         except TooManyAttempts:
             record(SecurityEvent.LOCKED_OUT)
             raise
 
-    async def _begin_session(self, session: RlsSession, user: User, device: Device) -> Tokens:
-        begun = AuthSession(
-            id=uuid4(),
-            user_id=user.id,
-            created_at=datetime.now(UTC),
-            user_agent=device.user_agent,
-            ip=device.address,
-            refresh_token_hmac_key=new_key(),
-            refresh_token_counter=0,
+    async def forget_attempts(self, email: str) -> None:
+        """The secret was right: earlier mistakes no longer count."""
+        await self._lockout.succeed(email)
+
+    async def _add(self, session: RlsSession, user: User, device: Device) -> Tokens | UserObject:
+        identities = await repository.add_user(session, user)
+        if user.email_confirmed_at is None:
+            return user_object(user, identities)
+        return await self.issue(session, await sessions.begin(session, user, device, Method.PASSWORD))
+
+    def _new_user(self, form: NewAccount, hashed: str) -> User:
+        return User(
+            email=form.email,
+            encrypted_password=hashed,
+            email_confirmed_at=datetime.now(UTC) if self._settings.email_autoconfirm else None,
+            raw_app_meta_data=EMAIL_PROVIDER,
+            raw_user_meta_data=form.metadata,
         )
-        session.add(begun)
-        user.last_sign_in_at = datetime.now(UTC)
-        session.add(user)
-        return self._tokens.issue(user, begun)
-
-    async def _continue_session(self, session: RlsSession, token: RefreshToken) -> Tokens | None:
-        """The next tokens, or None where reuse has ended the session."""
-        current = await repository.lock_session(session, token.session)
-        if current is None or not token.is_signed_with(current.refresh_token_hmac_key or ""):
-            raise InvalidRefreshToken
-        user = await repository.get_user(session, current.user_id)
-        if user is None or _is_over(current) or not await repository.may_sign_in(session, user.id):
-            raise InvalidRefreshToken
-        count = current.refresh_token_counter or 0
-        if token.counter == count:
-            current.refresh_token_counter = count + 1
-            current.refreshed_at = datetime.now(UTC).replace(tzinfo=None)
-            record(SecurityEvent.REFRESHED, subject=user.id)
-        elif token.counter != count - 1 and not _was_refreshed_just_now(current):
-            await session.delete(current)
-            record(SecurityEvent.REFRESH_TOKEN_REUSED, subject=user.id)
-            return None
-        return self._tokens.issue(user, current)
 
 
-def _new_user(form: Register, hashed: str) -> User:
-    return User(
-        email=form.email,
-        encrypted_password=hashed,
-        email_confirmed_at=datetime.now(UTC),
-        raw_app_meta_data={"provider": "email", "providers": ["email"]},
-        raw_user_meta_data={"full_name": form.full_name} if form.full_name else {},
-    )
+def _made_up_object(user: User) -> UserObject:
+    """What a new account's object would be: nobody learns that the e-mail had one."""
+    now = datetime.now(UTC)
+    user.created_at = user.updated_at = user.confirmation_sent_at = now
+    return user_object(user, [])
 
 
-def _check_new_password(new: str, current: str) -> None:
-    if new == current:
-        raise SamePassword(field="new_password")
-    passwords.check_strength(new, field="new_password")
-
-
-def _is_over(session: AuthSession) -> bool:
-    return session.not_after is not None and session.not_after <= datetime.now(UTC)
-
-
-def _was_refreshed_just_now(session: AuthSession) -> bool:
-    if session.refreshed_at is None:
-        return False
-    return datetime.now(UTC) - session.refreshed_at.replace(tzinfo=UTC) < REUSE_INTERVAL
+def _failed(error: InvalidCredentials | AccountDisabled | EmailNotConfirmed, user: User | None) -> Exception:
+    record(SecurityEvent.SIGN_IN_FAILED, subject=user.id if user else None, reason=error.code)
+    return error

@@ -1,12 +1,14 @@
 """Issue tokens with the claims that Supabase Auth gives its own (https://supabase.com/docs/guides/auth/jwt-fields)."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from api_main.auth.models import AuthSession, User
+from api_main.auth.models import UserIdentity
 from api_main.auth.refresh_tokens import RefreshToken
-from api_main.auth.schemas import Account, Tokens
+from api_main.auth.sessions import SignedIn
 from api_main.auth.signing import SigningKeys
+from api_main.auth.user_object import Tokens, user_object
 
 
 class TokenIssuer:
@@ -17,27 +19,27 @@ class TokenIssuer:
         self._issuer = issuer
         self._lifetime = lifetime
 
-    def issue(self, user: User, session: AuthSession) -> Tokens:
+    def issue(self, signed_in: SignedIn, identities: Iterable[UserIdentity]) -> Tokens:
         """An access token, and the refresh token of the session's present count."""
         now = int(time.time())
-        expires_at = now + self._lifetime
+        session = signed_in.session
         return Tokens(
-            access_token=self._keys.sign(self._claims(user, session, now, expires_at)),
+            access_token=self._keys.sign(self._claims(signed_in, now)),
             expires_in=self._lifetime,
-            expires_at=expires_at,
+            expires_at=now + self._lifetime,
             refresh_token=RefreshToken.issue(
                 session.id, session.refresh_token_counter or 0, session.refresh_token_hmac_key or ""
             ),
-            user=Account(id=user.id, email=user.email, role=user.role),
+            user=user_object(signed_in.user, identities),
         )
 
-    def _claims(self, user: User, session: AuthSession, now: int, expires_at: int) -> dict[str, Any]:
-        signed_in_at = now if session.created_at is None else int(session.created_at.timestamp())
+    def _claims(self, signed_in: SignedIn, now: int) -> dict[str, Any]:
+        user, how = signed_in.user, signed_in.method
         return {
             "iss": self._issuer,
             "sub": str(user.id),
             "aud": user.aud,
-            "exp": expires_at,
+            "exp": now + self._lifetime,
             "iat": now,
             "email": user.email or "",
             "phone": user.phone or "",
@@ -45,7 +47,7 @@ class TokenIssuer:
             "user_metadata": user.raw_user_meta_data,
             "role": user.role,
             "aal": "aal1",
-            "amr": [{"method": "password", "timestamp": signed_in_at}],
-            "session_id": str(session.id),
+            "amr": [{"method": how.authentication_method, "timestamp": int(how.created_at.timestamp())}],
+            "session_id": str(signed_in.session.id),
             "is_anonymous": user.is_anonymous,
         }

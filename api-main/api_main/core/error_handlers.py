@@ -1,6 +1,6 @@
 """Turn every exception into an `ApiError`, and every `ApiError` into an answer. One place, one form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -9,8 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout, TooManyRequests
 from sqlalchemy.exc import DBAPIError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from api_main.core import errors
 from api_main.core.envelope import failure
@@ -96,8 +98,16 @@ def _from_http(error: HTTPException) -> errors.ApiError:
     return converted
 
 
-def render(error: errors.ApiError, request_id: str) -> Response:
-    body = failure(error, request_id).model_dump_json()
+ErrorForm = Callable[[errors.ApiError, Headers], Response]
+
+
+def render(error: errors.ApiError, scope: Scope) -> Response:
+    """The answer for an error: in our form, or in that of the protocol which is spoken at this path."""
+    forms: Mapping[str, ErrorForm] = scope["app"].state.error_forms
+    for prefix, form in forms.items():
+        if scope["path"].startswith(prefix):
+            return form(error, Headers(scope=scope))
+    body = failure(error, scope["state"]["request_id"]).model_dump_json()
     return Response(body, error.status, error.headers, media_type="application/json")
 
 
@@ -108,10 +118,12 @@ async def answer(request: Request, error: Exception) -> Response:
         log.error("request_failed", code=converted.code, exc_info=error)
     if isinstance(converted, errors.PermissionDenied) and _is_anonymous(request):
         converted = errors.Unauthenticated()
-    return render(converted, request.state.request_id)
+    return render(converted, request.scope)
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
+    """Answer every exception of this application; paths with one of these prefixes have a form of their own."""
+    app.state.error_forms = forms
     for kind in (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException):
         app.add_exception_handler(kind, answer)
 

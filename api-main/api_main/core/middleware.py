@@ -75,7 +75,7 @@ class RequestContext:
             converted = from_exception(error)
             if converted.status >= 500:
                 log.exception("request_failed", code=converted.code)
-            await render(converted, request_id)(scope, receive, send_with_headers)
+            await render(converted, scope)(scope, receive, send_with_headers)
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000, 2)
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)

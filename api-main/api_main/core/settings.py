@@ -35,6 +35,7 @@ def _json(value: Any) -> Any:
 
 PostgresUrl = Annotated[str, Field(pattern=r"^postgres(ql)?://")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), BeforeValidator(_without_slash)]
+SmtpUrl = Annotated[str, Field(pattern=r"^smtps?://")]
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_comma_separated)]
 
 
@@ -70,6 +71,27 @@ class Settings(BaseSettings):
 
     supabase_url: BaseUrl | None = None
     supabase_jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+
+    site_url: BaseUrl = "http://localhost:3000"
+    redirect_urls: CommaSeparated = []
+    publishable_key_digests: CommaSeparated = []
+    secret_key_digests: CommaSeparated = []
+    legacy_jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+    sign_up_enabled: bool = True
+    anonymous_users_enabled: bool = False
+    email_autoconfirm: bool = False
+    email_change_confirms_both: bool = True
+    password_min_length: int = Field(default=8, ge=6, le=72)
+    password_change_needs_reauthentication: bool = False
+    one_time_token_seconds: int = Field(default=3600, ge=60, le=86400)
+    mail_interval_seconds: int = Field(default=60, ge=0)
+    session_max_seconds: int | None = Field(default=None, ge=60)
+    session_idle_seconds: int | None = Field(default=None, ge=60)
+    refresh_reuse_seconds: int = Field(default=10, ge=0)
+
+    smtp_url: SmtpUrl | None = None
+    mail_from: str = "Hybrid Auth <noreply@localhost>"
+    mail_templates: Path | None = None
 
     request_timeout: float = Field(default=30.0, gt=0, description="seconds until the answer must begin")
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)

@@ -1,0 +1,162 @@
+"""What the owner of an account can change about it: password, e-mail, metadata."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from api_main.auth import one_time_tokens, passwords, repository
+from api_main.auth.errors import (
+    EmailTaken,
+    OneTimeTokenInvalid,
+    ReauthenticationInvalid,
+    ReauthenticationNeeded,
+    SamePassword,
+    SessionEnded,
+    WrongPassword,
+)
+from api_main.auth.events import SecurityEvent, record
+from api_main.auth.models import User
+from api_main.auth.one_time_tokens import TokenKind
+from api_main.auth.principal import Principal
+from api_main.auth.service import AUTH_ADMIN, Accounts
+from api_main.auth.user_object import UserObject, user_object
+from api_main.core.database import Database, RlsSession
+from api_main.core.settings import Settings
+
+RECENT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """What is to change; None stays as it is. A new e-mail takes effect when it is confirmed."""
+
+    password: str | None = None
+    nonce: str | None = None
+    email: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class AccountChanges:
+    """Changes that people make to their own accounts."""
+
+    def __init__(self, database: Database, accounts: Accounts, settings: Settings) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._settings = settings
+
+    async def read(self, principal: Principal) -> UserObject:
+        async with self._database.session(AUTH_ADMIN) as session:
+            return await _to_object(session, await _own(session, principal))
+
+    async def change_password(self, principal: Principal, *, current: str, new: str) -> None:
+        """Set a new password for somebody who knows the present one, and end all other sessions.
+
+        Raises:
+            WrongPassword: the present one is another.
+            SamePassword, WeakPassword: the new one will not do.
+            TooManyAttempts: the present one was guessed at too often.
+        """
+        if new == current:
+            raise SamePassword(field="new_password")
+        passwords.check_strength(new, minimum=self._settings.password_min_length, field="new_password")
+        async with self._database.session(AUTH_ADMIN) as session:
+            user = await _own(session, principal)
+        await self._accounts.begin_attempt(user.email or str(user.id))
+        if not await passwords.verify_password(current, user.encrypted_password):
+            raise WrongPassword(field="current_password")
+        await self._accounts.forget_attempts(user.email or str(user.id))
+        await self.change(principal, AccountChange(password=new))
+
+    async def change(self, principal: Principal, change: AccountChange) -> UserObject:
+        """Change one's own account. A new password ends all other sessions.
+
+        Raises:
+            SamePassword, WeakPassword
+            EmailTaken: another account has the e-mail.
+            ReauthenticationNeeded, ReauthenticationInvalid: the password may only be changed by somebody fresh.
+        """
+        hashed = await self._checked_hash(principal, change.password) if change.password is not None else None
+        try:
+            async with self._database.session(AUTH_ADMIN) as session:
+                user = await _own(session, principal)
+                if hashed is not None:
+                    await self._check_freshness(session, principal, user, change.nonce)
+                    await _set_password(session, principal, user, hashed)
+                if change.metadata is not None:
+                    user.raw_user_meta_data = merged(user.raw_user_meta_data, change.metadata)
+                if change.email is not None and change.email != user.email:
+                    await self._set_email(session, user, change.email)
+                user.updated_at = datetime.now(UTC)
+                await session.flush()
+                changed = await _to_object(session, user)
+        except IntegrityError:
+            raise EmailTaken(field="email") from None
+        record(SecurityEvent.PASSWORD_CHANGED if hashed else SecurityEvent.ACCOUNT_CHANGED, subject=principal.subject)
+        return changed
+
+    async def _checked_hash(self, principal: Principal, password: str) -> str:
+        passwords.check_strength(password, minimum=self._settings.password_min_length)
+        async with self._database.session(AUTH_ADMIN) as session:
+            present = (await _own(session, principal)).encrypted_password
+        if present is not None and await passwords.verify_password(password, present):
+            raise SamePassword(field="password")
+        return await passwords.hash_password(password)
+
+    async def _check_freshness(self, session: RlsSession, principal: Principal, user: User, nonce: str | None) -> None:
+        if not self._settings.password_change_needs_reauthentication:
+            return
+        current = await repository.get_session(session, principal.session) if principal.session else None
+        if current is not None and datetime.now(UTC) - current.created_at < RECENT:
+            return
+        if not nonce:
+            raise ReauthenticationNeeded
+        link = one_time_tokens.link_token(user.email or "", nonce)
+        try:
+            await one_time_tokens.redeem(
+                session, [TokenKind.REAUTHENTICATION], link, self._settings.one_time_token_seconds
+            )
+        except OneTimeTokenInvalid:
+            raise ReauthenticationInvalid from None
+
+    async def _set_email(self, session: RlsSession, user: User, email: str) -> None:
+        if await repository.find_user(session, email) is not None:
+            raise EmailTaken(field="email")
+        if user.is_anonymous and self._settings.email_autoconfirm:
+            await apply_email(session, user, email)
+        else:
+            user.email_change = email
+            user.email_change_confirm_status = 0
+
+
+async def apply_email(session: RlsSession, user: User, email: str) -> None:
+    """Make an e-mail the account's own, confirmed; an anonymous account becomes a permanent one."""
+    now = datetime.now(UTC)
+    user.email, user.email_confirmed_at, user.email_change = email, now, ""
+    user.email_change_confirm_status = 0
+    user.is_anonymous = False
+    user.raw_app_meta_data = {**user.raw_app_meta_data, "provider": "email", "providers": ["email"]}
+    await repository.set_email_identity(session, user)
+
+
+def merged(present: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str, Any]:
+    """Metadata with changes; a key that is set to null is removed, as in Supabase Auth."""
+    together = {**(present or {}), **changes}
+    return {key: value for key, value in together.items() if value is not None}
+
+
+async def _own(session: RlsSession, principal: Principal) -> User:
+    user = await repository.lock_user(session, principal.subject)
+    if user is None:
+        raise SessionEnded
+    return user
+
+
+async def _set_password(session: RlsSession, principal: Principal, user: User, hashed: str) -> None:
+    user.encrypted_password = hashed
+    await repository.delete_sessions(session, user_id=user.id, current=principal.session, scope="others")
+
+
+async def _to_object(session: RlsSession, user: User) -> UserObject:
+    return user_object(user, (await repository.get_identities(session, [user.id]))[user.id])

@@ -1,0 +1,110 @@
+"""Who calls `/auth/v1`: a key says which project is meant, a token says which user."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials
+
+from api_main.auth.account_changes import AccountChanges
+from api_main.auth.administration import Administration
+from api_main.auth.api_keys import ApiKeys, KeyKind
+from api_main.auth.dependencies import CurrentAccounts, bearer
+from api_main.auth.errors import InvalidToken, SessionEnded
+from api_main.auth.events import SecurityEvent, record
+from api_main.auth.links import EmailLinks
+from api_main.auth.principal import Principal
+from api_main.auth.protocol.errors import CallerBanned, CallerNotFound, NotAdmin, ProtocolError, Words
+from api_main.auth.redirects import Redirects
+from api_main.auth.sessions import SessionState
+from api_main.auth.verifier import TokenVerifier
+from api_main.core.errors import Unauthenticated
+
+SERVICE_ROLE = "service_role"
+INVALID_KEY = Words(401, "no_authorization", "Invalid API key")
+NO_SUBJECT = Words(403, "bad_jwt", "invalid claim: missing sub claim")
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+async def check_key(request: Request, apikey: Annotated[str | None, Header()] = None) -> KeyKind | None:
+    """The kind of the `apikey` header: none may be sent, but not a wrong one."""
+    if not apikey:
+        return None
+    keys: ApiKeys = request.app.state.api_keys
+    kind = keys.kind(apikey)
+    if kind is None and not await _is_service_token(request, apikey):
+        raise ProtocolError(INVALID_KEY)
+    return kind
+
+
+async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAccounts) -> Principal:
+    """The user of the bearer token, whose session and account are looked up at each call."""
+    if credentials is None:
+        raise Unauthenticated
+    token = credentials.credentials
+    keys: ApiKeys = request.app.state.api_keys
+    if keys.kind(token) is not None:
+        raise ProtocolError(NO_SUBJECT)
+    verifier: TokenVerifier = request.app.state.verifier
+    try:
+        principal = await verifier.verify(token)
+    except InvalidToken as refused:
+        record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
+        raise
+    match await accounts.session_state(principal):
+        case SessionState.NO_USER:
+            raise CallerNotFound
+        case SessionState.NO_SESSION:
+            raise SessionEnded
+        case SessionState.BANNED:
+            raise CallerBanned
+        case SessionState.LIVE:
+            return principal
+
+
+async def require_admin(
+    request: Request, kind: Annotated[KeyKind | None, Depends(check_key)], credentials: Bearer
+) -> None:
+    """Let in who holds a secret key, as `apikey` or as bearer, or a token of the role `service_role`."""
+    keys: ApiKeys = request.app.state.api_keys
+    token = credentials.credentials if credentials else None
+    if token is None and kind is None:
+        raise Unauthenticated
+    if KeyKind.SECRET in {kind, keys.kind(token or "")} or (token and await _is_service_token(request, token)):
+        return
+    raise NotAdmin
+
+
+async def _is_service_token(request: Request, token: str) -> bool:
+    verifier: TokenVerifier = request.app.state.service_verifier
+    try:
+        return (await verifier.verify(token)).role == SERVICE_ROLE
+    except InvalidToken:
+        return False
+
+
+async def get_redirect(request: Request, redirect_to: Annotated[str | None, Query()] = None) -> str:
+    redirects: Redirects = request.app.state.redirects
+    return redirects.allowed(redirect_to)
+
+
+async def get_changes(request: Request) -> AccountChanges:
+    changes: AccountChanges = request.app.state.account_changes
+    return changes
+
+
+async def get_links(request: Request) -> EmailLinks:
+    links: EmailLinks = request.app.state.links
+    return links
+
+
+async def get_administration(request: Request) -> Administration:
+    administration: Administration = request.app.state.administration
+    return administration
+
+
+Caller = Annotated[Principal, Depends(get_caller)]
+RedirectTo = Annotated[str, Depends(get_redirect)]
+Changes = Annotated[AccountChanges, Depends(get_changes)]
+Links = Annotated[EmailLinks, Depends(get_links)]
+Admin = Annotated[Administration, Depends(get_administration)]

@@ -1,0 +1,138 @@
+"""`/auth/v1`: links and codes by mail. Every request for one is answered alike, and at once; the mail comes after."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from api_main.auth import one_time_tokens
+from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
+from api_main.auth.links import EmailLinks, LinkType
+from api_main.auth.protocol import disabled
+from api_main.auth.protocol.dependencies import Caller, Links, RedirectTo, check_key
+from api_main.auth.protocol.errors import OtpDisabled, ProtocolError, Words, words_for
+from api_main.auth.protocol.schemas import EmailForm, OtpForm, ResendForm, VerifyForm
+from api_main.auth.service import Accounts
+from api_main.auth.user_object import Tokens
+from api_main.core.errors import ApiError
+
+router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], strict_content_type=False)
+
+ACCEPTED = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
+EMAIL_MISSING = Words(400, "validation_failed", "One of email or phone must be set")
+RESEND_TYPE = Words(400, "validation_failed", "Missing one of these types: signup, email_change, sms, phone_change")
+VERIFY_TYPE = Words(400, "validation_failed", "Invalid email verification type")
+VERIFY_TOKEN = Words(400, "validation_failed", "Verify requires a token or a token hash")
+OAUTH_ERRORS = {400: "invalid_request", 401: "unauthorized_client", 403: "access_denied", 500: "server_error"}
+
+
+@router.post("/recover")
+async def recover(form: EmailForm, links: Links, redirect_to: RedirectTo, later: BackgroundTasks) -> dict[str, Any]:
+    later.add_task(links.send, LinkType.RECOVERY, _email(form), redirect_to)
+    return {}
+
+
+@router.post("/otp")
+@router.post("/magiclink")
+async def send_magic_link(
+    form: OtpForm, accounts: CurrentAccounts, links: Links, redirect_to: RedirectTo, later: BackgroundTasks
+) -> dict[str, Any]:
+    email = _email(form)
+    if not form.create_user and not await accounts.exists(email):
+        raise OtpDisabled  # as Supabase Auth says it, to those who ask in this way
+    later.add_task(_send_magic_link, accounts, links, form, email, redirect_to)
+    return {}
+
+
+@router.post("/resend")
+async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later: BackgroundTasks) -> dict[str, Any]:
+    email = _email(form)
+    match form.type:
+        case "signup":
+            later.add_task(links.send, LinkType.SIGNUP, email, redirect_to)
+        case "email_change":
+            later.add_task(links.resend_email_change, email, redirect_to)
+        case "sms" | "phone_change":
+            raise ProtocolError(disabled.PHONE)
+        case _:
+            raise ProtocolError(RESEND_TYPE)
+    return {}
+
+
+@router.get("/reauthenticate")
+async def reauthenticate(caller: Caller, links: Links, later: BackgroundTasks) -> dict[str, Any]:
+    later.add_task(links.send_reauthentication, str(caller.claims.get("email", "")))
+    return {}
+
+
+@router.post("/verify", response_model=Tokens)
+async def verify(
+    form: VerifyForm, accounts: CurrentAccounts, links: Links, device: CurrentDevice
+) -> Tokens | JSONResponse:
+    if form.phone:
+        raise ProtocolError(disabled.PHONE)
+    kind, link = _link_type(form.type), form.token_hash
+    if not link:
+        if not form.token or form.email is None:
+            raise ProtocolError(VERIFY_TOKEN)
+        await accounts.begin_attempt(form.email)  # six digits can be guessed, but not in ten tries
+        link = one_time_tokens.link_token(form.email, form.token)
+    tokens = await links.redeem(kind, link, device)
+    if form.email is not None:
+        await accounts.forget_attempts(form.email)
+    return tokens or JSONResponse({"msg": ACCEPTED, "code": "200"})
+
+
+@router.get("/verify")
+async def follow_link(
+    links: Links,
+    device: CurrentDevice,
+    redirect_to: RedirectTo,
+    token: Annotated[str, Query()] = "",
+    kind: Annotated[str, Query(alias="type")] = "",
+) -> RedirectResponse:
+    """A link in a mail: on to the site, with a session or the reason why not in the fragment."""
+    try:
+        found = _link_type(kind)
+        tokens = await links.redeem(found, token, device)
+    except ApiError as error:
+        return _redirect(redirect_to, _in_fragment(error))
+    if tokens is None:
+        return _redirect(redirect_to, {"message": ACCEPTED})
+    session = tokens.model_dump(include={"access_token", "expires_at", "expires_in", "refresh_token", "token_type"})
+    return _redirect(redirect_to, {**session, "type": found})
+
+
+async def _send_magic_link(accounts: Accounts, links: EmailLinks, form: OtpForm, email: str, redirect_to: str) -> None:
+    if form.create_user:
+        await accounts.add_without_password(email, form.data or {})
+    await links.send(LinkType.MAGIC_LINK, email, redirect_to)
+
+
+def _email(form: EmailForm) -> str:
+    if form.phone:
+        raise ProtocolError(disabled.PHONE)
+    if form.email is None:
+        raise ProtocolError(EMAIL_MISSING)
+    return form.email
+
+
+def _link_type(text: str) -> LinkType:
+    try:
+        return LinkType(text)
+    except ValueError:
+        raise ProtocolError(VERIFY_TYPE) from None
+
+
+def _in_fragment(error: ApiError) -> dict[str, str]:
+    words = words_for(error)
+    return {
+        "error": OAUTH_ERRORS.get(words.status, "server_error"),
+        "error_code": words.code,
+        "error_description": words.message or error.message,
+    }
+
+
+def _redirect(to: str, fragment: dict[str, Any]) -> RedirectResponse:
+    return RedirectResponse(f"{to.partition('#')[0]}#{urlencode(fragment)}", status_code=303)

@@ -1,0 +1,121 @@
+"""`/auth/v1`: sign up, sign in, refresh, sign out, the user."""
+
+from typing import Annotated, Any, NoReturn
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, status
+
+from api_main.auth.account_changes import AccountChange
+from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
+from api_main.auth.errors import EmailTaken, InvalidCredentials, InvalidRefreshToken
+from api_main.auth.links import LinkType
+from api_main.auth.protocol import disabled
+from api_main.auth.protocol.dependencies import Caller, Changes, Links, RedirectTo, check_key
+from api_main.auth.protocol.errors import NotAdmin, ProtocolError, UnsupportedGrant, UserAlreadyExists, Words
+from api_main.auth.protocol.schemas import Credentials, SignUp, UserChange, revealed
+from api_main.auth.repository import Scope
+from api_main.auth.service import NewAccount
+from api_main.auth.user_object import Tokens, UserObject
+from api_main.core.settings import Settings
+
+router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], strict_content_type=False)
+
+PASSWORD_MISSING = Words(422, "validation_failed", "Signup requires a valid password")
+ANONYMOUS_PASSWORD = Words(
+    422, "validation_failed", "Updating password of an anonymous user without an email or phone is not allowed"
+)
+
+
+@router.post("/signup")
+async def sign_up(
+    form: SignUp,
+    accounts: CurrentAccounts,
+    device: CurrentDevice,
+    links: Links,
+    redirect_to: RedirectTo,
+    later: BackgroundTasks,
+) -> Tokens | UserObject:
+    if form.phone:
+        raise ProtocolError(disabled.PHONE_SIGN_UP)
+    if form.email is None:
+        return await accounts.sign_up_anonymously(form.data or {}, device)
+    password = revealed(form.password)
+    if not password:
+        raise ProtocolError(PASSWORD_MISSING)
+    try:
+        answer = await accounts.sign_up(NewAccount(form.email, password, form.data or {}), device)
+    except EmailTaken:
+        raise UserAlreadyExists from None
+    if isinstance(answer, UserObject):
+        later.add_task(links.send, LinkType.SIGNUP, form.email, redirect_to)
+    return answer
+
+
+@router.post("/token")
+async def issue_token(
+    form: Credentials,
+    accounts: CurrentAccounts,
+    device: CurrentDevice,
+    grant_type: Annotated[str, Query()] = "",
+) -> Tokens:
+    match grant_type:
+        case "password" if form.phone:
+            raise ProtocolError(disabled.PHONE_LOGIN)
+        case "password":
+            password = revealed(form.password)
+            if not form.email or not password:
+                raise InvalidCredentials
+            return await accounts.sign_in(form.email, password, device)
+        case "refresh_token":
+            if not form.refresh_token:
+                raise InvalidRefreshToken
+            return await accounts.refresh(form.refresh_token)
+        case _:
+            raise UnsupportedGrant
+
+
+@router.get("/user")
+async def read_user(caller: Caller, changes: Changes) -> UserObject:
+    return await changes.read(caller)
+
+
+@router.put("/user")
+async def change_user(
+    form: UserChange, caller: Caller, changes: Changes, links: Links, redirect_to: RedirectTo, later: BackgroundTasks
+) -> UserObject:
+    if form.app_metadata is not None:
+        raise NotAdmin("Updating app_metadata requires admin privileges")
+    if form.phone:
+        raise ProtocolError(disabled.PHONE)
+    if form.password is not None and caller.claims.get("is_anonymous") and form.email is None:
+        raise ProtocolError(ANONYMOUS_PASSWORD)
+    change = AccountChange(revealed(form.password), form.nonce, form.email, form.data)
+    user = await changes.change(caller, change)
+    if form.email is not None and user.new_email == form.email:
+        later.add_task(links.send_email_change, user.email, form.email, redirect_to)
+    return user
+
+
+@router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)
+async def sign_out(caller: Caller, accounts: CurrentAccounts, scope: Annotated[Scope, Query()] = "global") -> None:
+    await accounts.sign_out(caller, scope)
+
+
+@router.get("/settings")
+async def read_settings(request: Request) -> dict[str, Any]:
+    settings: Settings = request.app.state.settings
+    return disabled.public_settings(settings)
+
+
+@router.get("/health")
+async def read_health() -> dict[str, str]:
+    return {
+        "version": "v2.196.0",
+        "name": "GoTrue",
+        "description": "GoTrue is a user registration and authentication API",
+    }
+
+
+@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "DELETE"], response_model=None)
+async def refuse(rest: str) -> NoReturn:
+    """What Supabase Auth offers and we do not answers as there when it is switched off."""
+    raise disabled.error_for(rest)

@@ -1,0 +1,54 @@
+"""What lives as long as the process and serves accounts: keys, verifiers, services. Put together once, at start."""
+
+from dataclasses import replace
+
+import httpx
+from fastapi import FastAPI
+
+from api_main.auth.account_changes import AccountChanges
+from api_main.auth.administration import Administration
+from api_main.auth.api_keys import ApiKeys
+from api_main.auth.issuers import configured_issuers, own_issuer_name
+from api_main.auth.links import EmailLinks
+from api_main.auth.mail.sender import Mailbox, SmtpSender
+from api_main.auth.redirects import Redirects
+from api_main.auth.service import Accounts
+from api_main.auth.signing import SigningKeys
+from api_main.auth.tokens import TokenIssuer
+from api_main.auth.verifier import TokenVerifier
+from api_main.core.database import Database
+from api_main.core.settings import Settings
+
+SERVICE_ROLES = frozenset({"service_role"})
+
+
+def add_resources(app: FastAPI, settings: Settings, database: Database, client: httpx.AsyncClient) -> None:
+    """Put on `app.state` what the dependencies of `auth` take from there."""
+    keys = SigningKeys.parse(settings.signing_keys) if settings.signing_keys else None
+    verifier = TokenVerifier()
+    service_verifier = TokenVerifier()
+    for issuer in configured_issuers(settings, keys, client, verifier.flush):
+        verifier.trust(issuer)
+        if issuer.name == own_issuer_name(settings):
+            service_verifier.trust(replace(issuer, roles=SERVICE_ROLES))
+    app.state.settings = settings
+    app.state.verifier = verifier
+    app.state.service_verifier = service_verifier
+    app.state.jwks = keys.jwks if keys else {"keys": []}
+    if keys is not None and settings.is_standalone:
+        _add_accounts(app, settings, database, keys)
+
+
+def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: SigningKeys) -> None:
+    issuer = own_issuer_name(settings)
+    accounts = Accounts(database, TokenIssuer(keys, issuer=issuer, lifetime=settings.access_token_seconds), settings)
+    sender = SmtpSender(settings.smtp_url, settings.mail_from) if settings.smtp_url else Mailbox()
+    links = EmailLinks(database, accounts, sender, issuer, settings)
+    legacy = settings.legacy_jwt_secret.get_secret_value() if settings.legacy_jwt_secret else None
+    app.state.accounts = accounts
+    app.state.account_changes = AccountChanges(database, accounts, settings)
+    app.state.mail_sender = sender
+    app.state.links = links
+    app.state.administration = Administration(database, links, settings)
+    app.state.api_keys = ApiKeys(settings.publishable_key_digests, settings.secret_key_digests, legacy)
+    app.state.redirects = Redirects(settings.site_url, settings.redirect_urls)
