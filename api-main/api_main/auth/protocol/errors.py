@@ -24,23 +24,23 @@ class UserAlreadyExists(auth.EmailTaken):
 
 
 class CallerNotFound(core.PermissionDenied):
-    code = "caller_not_found"
+    code, message = "caller_not_found", "The account of this token is gone."
 
 
 class CallerBanned(core.PermissionDenied):
-    code = "caller_banned"
+    code, message = "caller_banned", "This account is disabled."
 
 
 class NotAdmin(core.PermissionDenied):
-    code = "not_admin"
+    code, message = "not_admin", "This is for administrators."
 
 
 class OtpDisabled(core.ApiError):
-    code, status = "otp_disabled", 422
+    code, status, message = "otp_disabled", 422, "New accounts cannot be made in this way."
 
 
 class UnsupportedGrant(core.BadRequest):
-    code = "unsupported_grant"
+    code, message = "unsupported_grant", "This grant type is not offered."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ UNFORESEEN = Words(500, "unexpected_failure", "Unexpected failure, please check 
 class ProtocolError(core.ApiError):
     """What has no counterpart among our own errors, in Supabase Auth's own words."""
 
-    code = "protocol"
+    code, status = "protocol", 400
 
     def __init__(self, words: Words) -> None:
         super().__init__(words.message)
