@@ -1,5 +1,7 @@
 """What can be wrong with a caller."""
 
+from collections.abc import Sequence
+
 from api_main.core.errors import (
     Conflict,
     NotFound,
@@ -29,6 +31,20 @@ class RoleNotAllowed(InvalidToken):
 
 class SessionEnded(InvalidToken):
     code, message = "session_ended", "This session has ended. Sign in again."
+
+
+class InsufficientScope(PermissionDenied):
+    """A personal access token at a route that is beyond its scopes (RFC 6750, section 3.1)."""
+
+    code, message = "insufficient_scope", "This token's scopes do not allow this."
+
+    def __init__(self, needed: Sequence[str]) -> None:
+        challenge = f'Bearer error="insufficient_scope", scope="{" ".join(needed)}"'
+        super().__init__(details={"needed": list(needed)}, headers={"WWW-Authenticate": challenge})
+
+
+class ApiTokenNotFound(NotFound):
+    code, message = "api_token_not_found", "There is no such token."
 
 
 class InvalidCredentials(Unauthenticated):

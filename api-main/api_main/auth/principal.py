@@ -21,6 +21,7 @@ class Principal:
         expires_at: seconds since the epoch.
         claims: every claim of the token.
         identity: what Postgres is told.
+        scopes: what a personal access token allows; None for a session, which may do everything.
     """
 
     subject: UUID
@@ -30,6 +31,7 @@ class Principal:
     expires_at: int
     claims: Mapping[str, Any] = field(repr=False)
     identity: Identity = field(repr=False)
+    scopes: frozenset[str] | None = None
 
 
 def claims_for_postgres(claims: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from api_main.auth.api_keys import ApiKeys
 from api_main.auth.issuers import configured_issuers, own_issuer_name
 from api_main.auth.links import EmailLinks
 from api_main.auth.mail.sender import Mailbox, SmtpSender
+from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
 from api_main.auth.redirects import Redirects
 from api_main.auth.service import Accounts
 from api_main.auth.signing import SigningKeys
@@ -34,6 +35,7 @@ def add_resources(app: FastAPI, settings: Settings, database: Database, client: 
     app.state.settings = settings
     app.state.verifier = verifier
     app.state.service_verifier = service_verifier
+    app.state.personal_token_verifier = PersonalTokenVerifier(database)
     app.state.jwks = keys.jwks if keys else {"keys": []}
     if keys is not None and settings.is_standalone:
         _add_accounts(app, settings, database, keys)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api_main.auth import repository
 from api_main.auth.account_changes import AccountChanges
-from api_main.auth.dependencies import CALLER, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
+from api_main.auth.dependencies import LIVE, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
 from api_main.auth.errors import (
     AccountDisabled,
     EmailNotConfirmed,
@@ -16,7 +16,6 @@ from api_main.auth.errors import (
     InvalidRefreshToken,
     RefreshTokenReused,
     SamePassword,
-    SessionEnded,
     SessionExpired,
     SignUpDisabled,
     TooManyAttempts,
@@ -37,8 +36,6 @@ from api_main.core.openapi import BODY, errors
 router = APIRouter(prefix="/auth", tags=["auth"])
 accounts = APIRouter(prefix="/auth", tags=["auth"])
 """What Supabase Auth does instead, where there is one."""
-
-LIVE = (*CALLER, SessionEnded)
 
 
 @accounts.post(
