@@ -1,0 +1,103 @@
+"""The database of `./scripts/dev`: the embedded one, or the one that DATABASE_URL names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from api_main.migrations.setup import prepare_database
+from local_stack.data_directory import keep_secret
+from local_stack.errors import StartError
+from local_stack.postgres import EmbeddedPostgres
+
+LOGIN = "api_main"
+PREFERRED_PORT = 54322  # where `supabase start` has its Postgres
+OLDEST_VERSION = 15
+CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class AdministratorAddress:
+    """Where the database is.
+
+    Attributes:
+        admin_url: an administrator's address, database named, to prepare it with.
+        shown_url: what the user is shown.
+    """
+
+    admin_url: str
+    shown_url: str
+
+    def login_url(self, password: str) -> str:
+        """The same database as seen by the API's own login."""
+        return with_login(self.admin_url, LOGIN, password)
+
+
+def with_login(url: str, user: str, password: str) -> str:
+    """Exchange the user and the password of a libpq URL.
+
+    Supabase's pooler wants the project after a dot, as in `postgres.abcdef`: it stays.
+    """
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    project = login.partition(":")[0].partition(".")[2]
+    name = quote(f"{user}.{project}" if project else user, safe="")
+    query = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password"}]
+    # libpq reads a plus sign as itself, never as a space
+    options = urlencode(query, safe="/", quote_via=quote)
+    return parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}", query=options).geturl()
+
+
+def external_database(url: str) -> AdministratorAddress:
+    """Check that the address works, and complete it with the name of the database."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise StartError("DATABASE_URL is not an address such as postgresql://user:password@host:5432/database.")
+    with _connect(url) as connection:
+        version, name = connection.info.server_version, connection.info.dbname
+    if version < OLDEST_VERSION * 10_000:
+        raise StartError(f"DATABASE_URL leads to PostgreSQL {version // 10_000}; {OLDEST_VERSION} or newer is needed.")
+    complete = urlsplit(url)._replace(path="/" + quote(name, safe="")).geturl()
+    return AdministratorAddress(complete, _without_password(complete))
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[psycopg.Connection]:
+    try:
+        connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS)
+    except (psycopg.Error, ValueError, UnicodeError) as error:
+        raise StartError(f"DATABASE_URL does not work: {sentence(error)}.") from None
+    with connection:
+        yield connection
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return parts._replace(netloc=user + (":…" if colon else "") + at + host).geturl()
+
+
+def embedded_database(server: EmbeddedPostgres) -> AdministratorAddress:
+    """The database of a running embedded server; tools reach it over TCP."""
+    return AdministratorAddress(server.url(), server.tcp_url())
+
+
+def prepare(address: AdministratorAddress, password_file: Path, *, standalone: bool) -> str:
+    """Migrate, open the API's login, and return its address."""
+    password = keep_secret(password_file)
+    try:
+        prepare_database(address.admin_url, login_password=password, standalone=standalone)
+    except (psycopg.Error, SQLAlchemyError) as error:
+        raise StartError(f"The database could not be migrated: {sentence(error)}.") from None
+    return address.login_url(password)
+
+
+def sentence(error: Exception) -> str:
+    """Return the first line of what the database, or the driver, has to say."""
+    cause = getattr(error, "orig", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
+    return lines[0].removeprefix("connection failed: ").rstrip(".")
