@@ -89,7 +89,7 @@ class ApiProcess:
         try:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             group, started = int(record["group"]), float(record["started"])
-        except (FileNotFoundError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return
         _end(_survivors(group, started))
         self._record.unlink(missing_ok=True)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import SQLAlchemyError
 
 from api_main.migrations.setup import prepare_database
@@ -46,22 +47,46 @@ def with_login(url: str, user: str, password: str) -> str:
     login, _, host = parts.netloc.rpartition("@")
     project = login.partition(":")[0].partition(".")[2]
     name = quote(f"{user}.{project}" if project else user, safe="")
-    query = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password"}]
-    # libpq reads a plus sign as itself, never as a space
-    options = urlencode(query, safe="/", quote_via=quote)
-    return parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}", query=options).geturl()
+    options = _options(parts, without={"user", "password"})
+    return _join(parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}", query=options))
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    options = _options(parts, without={"password"})
+    return _join(parts._replace(netloc=user + (":…" if colon else "") + at + host, query=options))
+
+
+def _options(parts: SplitResult, *, without: set[str]) -> str:
+    kept = [(key, value) for key, value in parse_qsl(parts.query) if key not in without]
+    return urlencode(kept, safe="/", quote_via=quote)  # to libpq a plus sign is no space
+
+
+def _join(parts: SplitResult) -> str:
+    # `geturl` drops the slashes of an address without a host.
+    return f"{parts.scheme}://{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
 def external_database(url: str) -> AdministratorAddress:
     """Check that the address works, and complete it with the name of the database."""
-    if not url.startswith(("postgresql://", "postgres://")):
+    if not _is_address(url):  # what it is instead may hold a password: it is not repeated
         raise StartError("DATABASE_URL is not an address such as postgresql://user:password@host:5432/database.")
     with _connect(url) as connection:
         version, name = connection.info.server_version, connection.info.dbname
     if version < OLDEST_VERSION * 10_000:
         raise StartError(f"DATABASE_URL leads to PostgreSQL {version // 10_000}; {OLDEST_VERSION} or newer is needed.")
-    complete = urlsplit(url)._replace(path="/" + quote(name, safe="")).geturl()
+    complete = _join(urlsplit(url)._replace(path="/" + quote(name, safe="")))
     return AdministratorAddress(complete, _without_password(complete))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        return False
+    return url.startswith(("postgresql://", "postgres://"))
 
 
 @contextmanager
@@ -72,13 +97,6 @@ def _connect(url: str) -> Iterator[psycopg.Connection]:
         raise StartError(f"DATABASE_URL does not work: {sentence(error)}.") from None
     with connection:
         yield connection
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = login.partition(":")
-    return parts._replace(netloc=user + (":…" if colon else "") + at + host).geturl()
 
 
 def embedded_database(server: EmbeddedPostgres) -> AdministratorAddress:
