@@ -25,6 +25,7 @@ class User(SQLModel, table=True):
     last_sign_in_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     raw_app_meta_data: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     raw_user_meta_data: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    is_sso_user: bool = False
     is_anonymous: bool = False
     updated_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 

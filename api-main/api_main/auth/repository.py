@@ -4,17 +4,25 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Boolean, ColumnElement, func, true
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, select, update
 
 from api_main.auth.models import AuthSession, Profile, User, UserIdentity
-from api_main.core.database import RlsSession
+from api_main.core.database import RlsReader, RlsSession
+from api_main.core.prelude import Query
+
+ONE_ACCOUNT_PER_EMAIL = "users_email_partial_key"
+ONE_PROFILE_PER_USERNAME = "profiles_username_key"
+SESSION_IS_LIVE = Query("select private.session_is_live()")
 
 Scope = Literal["local", "global", "others"]
 
 
 async def find_user(session: RlsSession, email: str) -> User | None:
-    return (await session.exec(select(User).where(User.email == email))).one_or_none()
+    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail."""
+    return (await session.exec(select(User).where(User.email == email, ~col(User.is_sso_user)))).one_or_none()
 
 
 async def get_user(session: RlsSession, user_id: UUID) -> User | None:
@@ -37,6 +45,11 @@ async def add_user(session: RlsSession, user: User) -> None:
     session.add(UserIdentity(user_id=user.id, provider="email", provider_id=str(user.id), identity_data=identity))
 
 
+def breaks(error: IntegrityError, constraint: str) -> bool:
+    """Whether it is this constraint that a statement would have broken."""
+    return isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == constraint
+
+
 async def lock_session(session: RlsSession, session_id: UUID) -> AuthSession | None:
     """The session, held until the transaction ends: refreshes of one session happen one after another."""
     statement = select(AuthSession).where(AuthSession.id == session_id).with_for_update()
@@ -54,9 +67,10 @@ async def set_password(session: RlsSession, user_id: UUID, hashed: str) -> None:
     await session.exec(update(User).where(col(User.id) == user_id).values(changes))
 
 
-async def session_is_live(session: RlsSession) -> bool:
+async def session_is_live(reader: RlsReader) -> bool:
     """Whether the caller's own session still exists and their account may act. As the caller, not `auth_admin`."""
-    return (await session.exec(select(func.private.session_is_live(type_=Boolean)))).one()
+    [[(live,)]] = await reader.fetch(SESSION_IS_LIVE)
+    return live == b"t"
 
 
 async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:

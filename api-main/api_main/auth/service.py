@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy.exc import IntegrityError
 
@@ -62,7 +62,9 @@ class Accounts:
             async with self._database.session(AUTH_ADMIN) as session:
                 await repository.add_user(session, user)
                 tokens = await self._begin_session(session, user, device)
-        except IntegrityError:
+        except IntegrityError as error:
+            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
+                raise
             raise EmailTaken(field="email") from None
         record(SecurityEvent.REGISTERED, subject=user.id)
         return tokens
@@ -103,10 +105,11 @@ class Accounts:
         """
         try:
             token = RefreshToken.parse(text)
-        except MalformedRefreshToken:
+            async with self._database.session(AUTH_ADMIN) as session:
+                tokens = await self._continue_session(session, token)
+        except (MalformedRefreshToken, InvalidRefreshToken):
+            record(SecurityEvent.TOKEN_REFUSED, reason=InvalidRefreshToken.code)
             raise InvalidRefreshToken from None
-        async with self._database.session(AUTH_ADMIN) as session:
-            tokens = await self._continue_session(session, token)
         if tokens is None:  # raised only now: the end of the session had to be committed
             raise RefreshTokenReused
         return tokens
@@ -129,12 +132,13 @@ class Accounts:
         _check_new_password(new, form.current_password.get_secret_value())
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.get_user(session, principal.subject)
-        email = (user and user.email) or ""
-        await self._begin_attempt(email)
+        name = (user and user.email) or str(principal.subject)  # an account may have no e-mail
+        await self._begin_attempt(name, principal.subject)
         hashed = user.encrypted_password if user else None
         if not await passwords.verify_password(form.current_password.get_secret_value(), hashed):
+            record(SecurityEvent.SIGN_IN_FAILED, subject=principal.subject, reason=WrongPassword.code)
             raise WrongPassword(field="current_password")
-        await self._lockout.succeed(email)
+        await self._lockout.succeed(name)
         new_hash = await passwords.hash_password(new)
         async with self._database.session(AUTH_ADMIN) as session:
             await repository.set_password(session, principal.subject, new_hash)
@@ -143,11 +147,11 @@ class Accounts:
             )
         record(SecurityEvent.PASSWORD_CHANGED, subject=principal.subject)
 
-    async def _begin_attempt(self, email: str) -> None:
+    async def _begin_attempt(self, name: str, subject: UUID | None = None) -> None:
         try:
-            await self._lockout.begin(email)
+            await self._lockout.begin(name)
         except TooManyAttempts:
-            record(SecurityEvent.LOCKED_OUT)
+            record(SecurityEvent.LOCKED_OUT, subject=subject)
             raise
 
     async def _begin_session(self, session: RlsSession, user: User, device: Device) -> Tokens:
@@ -168,7 +172,9 @@ class Accounts:
     async def _continue_session(self, session: RlsSession, token: RefreshToken) -> Tokens | None:
         """The next tokens, or None where reuse has ended the session."""
         current = await repository.lock_session(session, token.session)
-        if current is None or not token.is_signed_with(current.refresh_token_hmac_key or ""):
+        # A session without a key, such as one of Supabase Auth's first version, has no tokens of this kind.
+        key = current and current.refresh_token_hmac_key
+        if current is None or not key or not token.is_signed_with(key):
             raise InvalidRefreshToken
         user = await repository.get_user(session, current.user_id)
         if user is None or _is_over(current) or not await repository.may_sign_in(session, user.id):
@@ -177,11 +183,11 @@ class Accounts:
         if token.counter == count:
             current.refresh_token_counter = count + 1
             current.refreshed_at = datetime.now(UTC).replace(tzinfo=None)
-            record(SecurityEvent.REFRESHED, subject=user.id)
         elif token.counter != count - 1 and not _was_refreshed_just_now(current):
             await session.delete(current)
             record(SecurityEvent.REFRESH_TOKEN_REUSED, subject=user.id)
             return None
+        record(SecurityEvent.REFRESHED, subject=user.id)
         return self._tokens.issue(user, current)
 
 
