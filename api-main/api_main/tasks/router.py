@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request, Response, status
 from api_main.auth.dependencies import CALLER, CurrentReader, CurrentSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, ValidationFailed
-from api_main.core.middleware import LARGEST_BODY
 from api_main.core.openapi import BODY, ETAG, LOCATION, errors
 from api_main.core.preconditions import IfMatch, etag, expected_versions
 from api_main.tasks import service
@@ -60,7 +59,6 @@ async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: Curr
     "/bulk",
     summary="Create, change and delete up to 1,000 tasks, all or nothing",
     responses=CHANGE_ERRORS,
-    max_body_size=LARGEST_BODY,
 )
 async def write_tasks(bulk: Bulk, session: CurrentSession) -> Success[BulkResult]:
     return Success(data=await service.write_bulk(session, bulk))
