@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy.exc import SQLAlchemyError
 
-from api_main.migrations.setup import prepare_database
-from local_stack.data_directory import keep_secret
 from local_stack.errors import StartError
 from local_stack.postgres import EmbeddedPostgres
+from local_stack.preparation import sentence
 
 LOGIN = "api_main"
 PREFERRED_PORT = 54322  # where `supabase start` has its Postgres
@@ -102,20 +99,3 @@ def _connect(url: str) -> Iterator[psycopg.Connection]:
 def embedded_database(server: EmbeddedPostgres) -> AdministratorAddress:
     """The database of a running embedded server; tools reach it over TCP."""
     return AdministratorAddress(server.url(), server.tcp_url())
-
-
-def prepare(address: AdministratorAddress, password_file: Path, *, standalone: bool) -> str:
-    """Migrate, open the API's login, and return its address."""
-    password = keep_secret(password_file)
-    try:
-        prepare_database(address.admin_url, login_password=password, standalone=standalone)
-    except (psycopg.Error, SQLAlchemyError) as error:
-        raise StartError(f"The database could not be migrated: {sentence(error)}.") from None
-    return address.login_url(password)
-
-
-def sentence(error: Exception) -> str:
-    """Return the first line of what the database, or the driver, has to say."""
-    cause = getattr(error, "orig", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
-    return lines[0].removeprefix("connection failed: ").rstrip(".")

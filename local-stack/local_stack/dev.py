@@ -15,6 +15,7 @@ from local_stack.configuration import Configuration, read_configuration
 from local_stack.data_directory import keep_secret, open_data_directory
 from local_stack.errors import StartError
 from local_stack.postgres import EmbeddedPostgres
+from local_stack.preparation import prepare, sentence
 from local_stack.progress import say, step, table
 from local_stack.stop_request import StopRequest, StopRequested
 
@@ -64,13 +65,16 @@ class Stack:
         return database.embedded_database(server)
 
     def _prepare(self, address: database.AdministratorAddress) -> str:
+        """Bring the database up to date, and return its address for the API."""
         standalone = self.configuration.supabase_url is None
+        password = keep_secret(self.data / "api-password")
+        mark = self.postgres.directory / "prepared" if self.postgres else None
         with step("Migrating the database"):
-            url = database.prepare(address, self.data / "api-password", standalone=standalone)
+            prepare(address.admin_url, login_password=password, standalone=standalone, mark=mark)
         if standalone:
             with step("Looking after the demo accounts"):
                 seed.seed(address.admin_url)
-        return url
+        return address.login_url(password)
 
     def _api_environment(self, database_url: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ADMINISTRATOR_VARIABLES}
@@ -130,7 +134,7 @@ def main(application: str = APPLICATION) -> int:
     except StartError as error:
         print(error, file=sys.stderr)
     except psycopg.Error as error:
-        print(f"The database did not answer as it should: {database.sentence(error)}.", file=sys.stderr)
+        print(f"The database did not answer as it should: {sentence(error)}.", file=sys.stderr)
     except OSError as error:
         print(f"{error.filename or 'The system'}: {error.strerror}.", file=sys.stderr)
     return 1
