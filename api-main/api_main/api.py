@@ -12,6 +12,9 @@ from api_main.core.settings import Settings
 from api_main.health import router as health
 from api_main.tasks import router as tasks
 
+LARGE_BODIES = frozenset({"/api/v1/tasks/bulk"})
+"""Paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
+
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
     v1 = APIRouter(prefix="/api/v1")

@@ -63,10 +63,12 @@ class AccountChanges:
         passwords.check_strength(new, minimum=self._settings.password_min_length, field="new_password")
         async with self._database.session(AUTH_ADMIN) as session:
             user = await _own(session, principal)
-        await self._accounts.begin_attempt(user.email or str(user.id))
+        name = user.email or str(user.id)  # an account may have no e-mail
+        await self._accounts.begin_attempt(name, user.id)
         if not await passwords.verify_password(current, user.encrypted_password):
+            record(SecurityEvent.SIGN_IN_FAILED, subject=user.id, reason=WrongPassword.code)
             raise WrongPassword(field="current_password")
-        await self._accounts.forget_attempts(user.email or str(user.id))
+        await self._accounts.forget_attempts(name)
         await self.change(principal, AccountChange(password=new))
 
     async def change(self, principal: Principal, change: AccountChange) -> UserObject:
@@ -91,7 +93,9 @@ class AccountChanges:
                 user.updated_at = datetime.now(UTC)
                 await session.flush()
                 changed = await _to_object(session, user)
-        except IntegrityError:
+        except IntegrityError as error:
+            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
+                raise
             raise EmailTaken(field="email") from None
         record(SecurityEvent.PASSWORD_CHANGED if hashed else SecurityEvent.ACCOUNT_CHANGED, subject=principal.subject)
         return changed

@@ -84,7 +84,9 @@ class Administration:
         try:
             async with self._database.session(AUTH_ADMIN) as session:
                 created = user_object(user, await repository.add_user(session, user))
-        except IntegrityError:
+        except IntegrityError as error:
+            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
+                raise
             raise EmailTaken(field="email") from None
         record(SecurityEvent.REGISTERED, subject=user.id, by="administrator")
         return created
@@ -107,7 +109,9 @@ class Administration:
                     await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
                 await session.flush()
                 changed = await _object(session, user)
-        except IntegrityError:
+        except IntegrityError as error:
+            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
+                raise
             raise EmailTaken(field="email") from None
         record(SecurityEvent.ACCOUNT_BANNED if form.ban_duration else SecurityEvent.ACCOUNT_CHANGED, subject=user_id)
         return changed

@@ -1,6 +1,7 @@
 """What a route asks for: who is calling, and the database as they may see it."""
 
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request, params
@@ -38,6 +39,8 @@ CALLER = (
 
 LIVE = (*CALLER, SessionEnded)
 """What any route that needs a live session may answer."""
+
+MAX_AGENT_LENGTH = 512
 
 bearer = HTTPBearer(
     bearerFormat="JWT",
@@ -100,8 +103,9 @@ def reader_for(*scopes: Scope) -> params.Security:
     return params.Security(get_reader, scopes=scopes)
 
 
-async def get_live_principal(principal: CurrentPrincipal, session: CurrentSession) -> Principal:
-    if not await repository.session_is_live(session):
+async def get_live_principal(principal: CurrentPrincipal, reader: Annotated[RlsReader, reader_for()]) -> Principal:
+    # A read of its own: a transaction left open here would keep a connection from the work that follows.
+    if not await repository.session_is_live(reader):
         record(SecurityEvent.TOKEN_REFUSED, subject=principal.subject, reason=SessionEnded.code)
         raise SessionEnded
     return principal
@@ -120,7 +124,16 @@ CurrentAccounts = Annotated[Accounts, Depends(get_accounts)]
 
 
 async def get_device(request: Request) -> Device:
-    return Device(request.client.host if request.client else None, request.headers.get("user-agent"))
+    agent = request.headers.get("user-agent")
+    return Device(_network_address(request.client.host if request.client else ""), agent and agent[:MAX_AGENT_LENGTH])
 
 
 CurrentDevice = Annotated[Device, Depends(get_device)]
+
+
+def _network_address(host: str) -> str | None:
+    """The address as Postgres' `inet` takes it: without a zone. On a Unix socket there is none."""
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None

@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Boolean, ColumnElement, func, or_, true
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, select
 
 from api_main.auth.models import AuthenticationMethod, AuthSession, Profile, User, UserIdentity
-from api_main.core.database import RlsSession
+from api_main.core.database import RlsReader, RlsSession
+from api_main.core.prelude import Query
+
+ONE_ACCOUNT_PER_EMAIL = "users_email_partial_key"
+ONE_PROFILE_PER_USERNAME = "profiles_username_key"
+SESSION_IS_LIVE = Query("select private.session_is_live()")
 
 Scope = Literal["local", "global", "others"]
 
 
 async def find_user(session: RlsSession, email: str) -> User | None:
+    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail."""
     statement = select(User).where(col(User.email) == email, ~col(User.is_sso_user), col(User.deleted_at).is_(None))
     return (await session.exec(statement)).one_or_none()
 
@@ -60,6 +68,11 @@ async def add_user(session: RlsSession, user: User) -> list[UserIdentity]:
     return [identity]
 
 
+def breaks(error: IntegrityError, constraint: str) -> bool:
+    """Whether it is this constraint that a statement would have broken."""
+    return isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == constraint
+
+
 async def get_identities(session: RlsSession, user_ids: Sequence[UUID]) -> dict[UUID, list[UserIdentity]]:
     """The identities of accounts, by account."""
     found: dict[UUID, list[UserIdentity]] = {user_id: [] for user_id in user_ids}
@@ -96,9 +109,10 @@ async def delete_sessions(session: RlsSession, *, user_id: UUID, current: UUID |
     await session.exec(delete(AuthSession).where(col(AuthSession.user_id) == user_id, which[scope]))
 
 
-async def session_is_live(session: RlsSession) -> bool:
+async def session_is_live(reader: RlsReader) -> bool:
     """Whether the caller's own session still exists and their account may act. As the caller, not `auth_admin`."""
-    return (await session.exec(select(func.private.session_is_live(type_=Boolean)))).one()
+    [[(live,)]] = await reader.fetch(SESSION_IS_LIVE)
+    return live == b"t"
 
 
 async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:

@@ -10,7 +10,14 @@ from api_main.core.fields import Strict, Text, Timestamp
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
 """E-mails are compared, and stored, without case."""
 
-Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+
+def _without_nul(secret: SecretStr) -> SecretStr:
+    if "\x00" in secret.get_secret_value():
+        raise ValueError("NUL characters are not allowed")
+    return secret
+
+
+Password = Annotated[SecretStr, Field(min_length=1, max_length=1024), AfterValidator(_without_nul)]
 FullName = Annotated[Text, Field(min_length=1, max_length=255)]
 Username = Annotated[str, Field(pattern=r"^[a-z0-9_]{3,30}$", examples=["ada_l"])]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, examples=["en", "pt-BR"])]

@@ -80,7 +80,9 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
         SessionExpired: its time is over.
     """
     current = await repository.lock_session(session, token.session)
-    if current is None or not token.is_signed_with(current.refresh_token_hmac_key or ""):
+    # A session without a key, such as one of Supabase Auth's first version, has no tokens of this kind.
+    key = current and current.refresh_token_hmac_key
+    if current is None or not key or not token.is_signed_with(key):
         raise InvalidRefreshToken
     user = await repository.get_user(session, current.user_id)
     if user is None or not await repository.may_sign_in(session, user.id):
@@ -92,11 +94,11 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
     if token.counter == count:
         current.refresh_token_counter = count + 1
         current.refreshed_at = datetime.now(UTC).replace(tzinfo=None)
-        record(SecurityEvent.REFRESHED, subject=user.id)
     elif token.counter != count - 1 and not _was_refreshed_within(current, settings.refresh_reuse_seconds):
         await session.delete(current)
         record(SecurityEvent.REFRESH_TOKEN_REUSED, subject=user.id)
         return None
+    record(SecurityEvent.REFRESHED, subject=user.id)
     return SignedIn(user, current, method)
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from api_main.core.errors import InvalidCursor
 
-MAX_CURSOR_LENGTH = 2048
+MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
 CursorText = Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")]
@@ -43,5 +43,5 @@ class Cursor(BaseModel):
         return cursor
 
     def __str__(self) -> str:
-        raw = json.dumps([self.order, self.key, str(self.id)], separators=(",", ":"))
+        raw = json.dumps([self.order, self.key, str(self.id)], separators=(",", ":"), ensure_ascii=False)
         return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()

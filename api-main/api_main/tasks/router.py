@@ -10,7 +10,6 @@ from api_main.auth.scopes import Scope
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, ValidationFailed
-from api_main.core.middleware import LARGEST_BODY
 from api_main.core.openapi import BODY, ETAG, LOCATION, errors
 from api_main.core.preconditions import IfMatch, etag, expected_versions
 from api_main.tasks import service
@@ -63,7 +62,6 @@ async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: Task
     "/bulk",
     summary="Create, change and delete up to 1,000 tasks, all or nothing",
     responses=CHANGE_ERRORS,
-    max_body_size=LARGEST_BODY,
 )
 async def write_tasks(bulk: Bulk, session: TaskSession) -> Success[BulkResult]:
     return Success(data=await service.write_bulk(session, bulk))
