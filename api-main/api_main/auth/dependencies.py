@@ -103,7 +103,11 @@ def reader_for(*scopes: Scope) -> params.Security:
     return params.Security(get_reader, scopes=scopes)
 
 
-async def get_live_principal(principal: CurrentPrincipal, reader: Annotated[RlsReader, reader_for()]) -> Principal:
+CurrentReader = Annotated[RlsReader, reader_for()]
+"""Fast reads as the caller, for those who signed in."""
+
+
+async def get_live_principal(principal: CurrentPrincipal, reader: CurrentReader) -> Principal:
     # A read of its own: a transaction left open here would keep a connection from the work that follows.
     if not await repository.session_is_live(reader):
         record(SecurityEvent.TOKEN_REFUSED, subject=principal.subject, reason=SessionEnded.code)

@@ -6,15 +6,16 @@ database keeps a SHA-256 of that, so a copy of the table opens no link.
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha224, sha256
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 
 from api_main.auth.errors import OneTimeTokenInvalid
-from api_main.auth.models import OneTimeToken
+from api_main.auth.models import OneTimeToken, now_without_zone
 from api_main.core.database import RlsSession
 
 DIGITS = 6
@@ -44,9 +45,10 @@ async def issue(session: RlsSession, user_id: UUID, kind: TokenKind, email: str)
     """A new token of this kind; the one before it is void."""
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     link = link_token(email, code)
-    await session.exec(delete(OneTimeToken).where(*_of(user_id, kind)))
-    session.add(OneTimeToken(user_id=user_id, token_type=kind, token_hash=_stored(link), relates_to=email))
-    await session.flush()
+    fresh = {"token_hash": _stored(link), "relates_to": email, "created_at": now_without_zone()}
+    statement = insert(OneTimeToken).values(id=uuid4(), user_id=user_id, token_type=kind, **fresh)
+    # One per account and kind: of two that are asked for at once the later one holds.
+    await session.exec(statement.on_conflict_do_update(index_elements=["user_id", "token_type"], set_=fresh))
     return IssuedToken(code, link)
 
 
@@ -79,4 +81,4 @@ def _stored(link: str) -> str:
 
 
 def _age(token: OneTimeToken) -> timedelta:
-    return datetime.now(UTC).replace(tzinfo=None) - token.created_at
+    return now_without_zone() - token.created_at
