@@ -61,7 +61,8 @@ async def redeem(session: RlsSession, kinds: list[TokenKind], link: str, lifetim
     statement = delete(OneTimeToken).where(
         col(OneTimeToken.token_hash) == _stored(link), col(OneTimeToken.token_type).in_(kinds)
     )
-    token = (await session.scalars(statement.returning(OneTimeToken))).one_or_none()
+    used = await session.exec(statement.returning(OneTimeToken), execution_options={"synchronize_session": False})
+    token: OneTimeToken | None = used.scalars().one_or_none()
     if token is None or _age(token) > timedelta(seconds=lifetime):
         raise OneTimeTokenInvalid
     return token
