@@ -49,16 +49,26 @@ class Login(Strict):
 
 
 class Refresh(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "AbsvK7Q2mWzt…"}]})
+
     refresh_token: str = Field(max_length=1024)
 
 
 class ChangePassword(Strict):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"current_password": "correct-horse-demo", "new_password": "staple-battery-demo"}]
+        }
+    )
+
     current_password: Password
     new_password: Password = Field(description="8 characters or more, 72 bytes at most")
 
 
 class ProfileChange(Strict):
     """Only what is named changes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"full_name": "Ada Lovelace", "locale": "en"}]})
 
     username: Username | None = None
     full_name: FullName | None = None
