@@ -59,7 +59,7 @@ class User(SQLModel, table=True):
     is_anonymous: bool = False
     is_sso_user: bool = False
     created_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
-    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
+    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT, sa_column_kwargs={"onupdate": _now})
 
 
 class UserIdentity(SQLModel, table=True):
@@ -75,7 +75,7 @@ class UserIdentity(SQLModel, table=True):
     identity_data: dict[str, Any] = Field(sa_type=JSONB)
     last_sign_in_at: datetime | None = Field(default=None, sa_type=MOMENT)
     created_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
-    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
+    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT, sa_column_kwargs={"onupdate": _now})
 
 
 class AuthSession(SQLModel, table=True):

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, status
+from fastapi import APIRouter, Query, Request, status
 from sqlalchemy.exc import IntegrityError
 
 from api_main.auth import repository
 from api_main.auth.account_changes import AccountChanges
+from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import LIVE, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
 from api_main.auth.errors import (
     AccountDisabled,
@@ -47,13 +48,13 @@ accounts = APIRouter(prefix="/auth", tags=["auth"])
     responses=errors(*BODY, EmailTaken, WeakPassword, SignUpDisabled),
 )
 async def register(
-    form: Register, service: CurrentAccounts, device: CurrentDevice, request: Request, later: BackgroundTasks
+    form: Register, service: CurrentAccounts, device: CurrentDevice, request: Request, later: Later
 ) -> Success[Tokens | UserObject]:
     metadata = {"full_name": form.full_name} if form.full_name else {}
     answer = await service.sign_up(NewAccount(form.email, form.password.get_secret_value(), metadata), device)
     if isinstance(answer, UserObject):
         links: EmailLinks = request.app.state.links
-        later.add_task(links.send, LinkType.SIGNUP, form.email, request.app.state.settings.site_url)
+        later.do(links.send, LinkType.SIGNUP, form.email, request.app.state.settings.site_url)
     return Success(data=answer)
 
 
