@@ -117,6 +117,8 @@ def is_over(session: AuthSession, settings: Settings) -> bool:
 
 
 def _was_refreshed_within(session: AuthSession, seconds: int) -> bool:
+    if session.refreshed_at is None:
+        return False
     return datetime.now(UTC) - _last_active(session) < timedelta(seconds=seconds)
 
 
