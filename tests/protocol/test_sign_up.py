@@ -94,9 +94,7 @@ async def test_a_known_email_costs_the_same_work_as_an_unknown_one(
 
 async def test_of_ten_who_sign_up_at_once_one_wins(auto: Project, admin: Admin) -> None:
     email = new_email()
-    answers = await asyncio.gather(
-        *(auto.post("signup", {"email": email, "password": PASSWORD}) for _ in range(10))
-    )
+    answers = await asyncio.gather(*(auto.post("signup", {"email": email, "password": PASSWORD}) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200, *[422] * 9]
     assert admin.execute("select count(*) from auth.users where email = %s", (email,)).fetchone() == (1,)
     assert admin.execute("select count(*) from auth.identities where email = %s", (email,)).fetchone() == (1,)
