@@ -91,7 +91,6 @@ class Database:
                 "prepare_threshold": None if self._pooler else 5,
             },
             reconnect_timeout=10,
-            close_returns=True,
             open=False,
         )
         self._engine: AsyncEngine = create_async_engine(
