@@ -208,7 +208,6 @@ async def test_without_any_keys_the_issuer_is_asked_once_per_cooldown(
         {**public(RSA), "e": None},
         {**public(RSA), "alg": "ES256"},
     ],
-    ids=str,
 )
 async def test_an_entry_that_is_not_understood_is_passed_over(
     remote: RemoteKeys, mocked: respx.MockRouter, entry: Any
