@@ -99,6 +99,7 @@ class Database:
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # the cursor sends BEGIN itself, with the prelude and the first statement
             use_native_hstore=False,
+            hide_parameters=True,  # they would stand in the log of a failed statement
         )
 
     async def open(self) -> None:
