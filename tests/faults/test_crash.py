@@ -22,17 +22,18 @@ SECONDS_TO_RECOVER = 12.0  # the pool tries again after 1, 2, 4, … seconds
 
 @dataclass
 class Load:
-    """Clients that read and write without end, and what they were told."""
+    """Clients that read and write until it is over, and what they were told."""
 
     client: httpx.AsyncClient
     person: Person
     attempted: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     refused: int = 0
+    is_over: bool = False
     reads: Counter[int] = field(default_factory=Counter)
 
     async def write(self) -> None:
-        while True:
+        while not self.is_over:
             title = str(uuid4())
             self.attempted.add(title)
             answer = await self.client.post(TASKS, json={"title": title}, headers=self.person.headers)
@@ -44,7 +45,7 @@ class Load:
             await asyncio.sleep(0.01)
 
     async def read(self) -> None:
-        while True:
+        while not self.is_over:
             answer = await self.client.get(TASKS, headers=self.person.headers)
             self.reads[answer.status_code] += 1
             if answer.status_code != 200:
@@ -53,14 +54,14 @@ class Load:
 
     @asynccontextmanager
     async def going_on(self) -> AsyncIterator[None]:
-        """Under load; a client that was told anything but success or 503 is an error at the end."""
-        clients = [self.write() for _ in range(WRITERS)] + [self.read() for _ in range(READERS)]
-        tasks = [asyncio.create_task(client) for client in clients]
-        yield
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [outcome for outcome in outcomes if not isinstance(outcome, asyncio.CancelledError)] == []
+        """Under load; a client that is told anything but success or 503 ends it as a failure."""
+        async with asyncio.TaskGroup() as group:
+            for client in [self.write] * WRITERS + [self.read] * READERS:
+                group.create_task(client())
+            try:
+                yield
+            finally:
+                self.is_over = True
 
     async def get_through(self, count: int, seconds: float) -> None:
         """Wait until so many more writes have been accepted."""
