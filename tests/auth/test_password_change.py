@@ -61,6 +61,15 @@ async def test_the_wrong_present_password_changes_nothing(client: httpx.AsyncCli
     assert (await read_me(client, other["access_token"])).status_code == 200
 
 
+async def test_the_right_present_password_forgets_earlier_failures(client: httpx.AsyncClient, grace: Person) -> None:
+    for _ in range(9):
+        assert_refused(await change_password(client, grace.token, "wrong", NEW), 403, "wrong_password")
+    assert (await change_password(client, grace.token, PASSWORD, NEW)).status_code == 204
+    for _ in range(9):
+        assert_refused(await login(client, grace.email, "wrong"), 401, "invalid_credentials")
+    assert (await login(client, grace.email, NEW)).status_code == 200
+
+
 @pytest.mark.parametrize("new", ["short", "password1", "x" * 73, "\u00e9" * 37])
 async def test_a_weak_new_password_changes_nothing(client: httpx.AsyncClient, grace: Person, new: str) -> None:
     assert_refused(await change_password(client, grace.token, PASSWORD, new), 422, "weak_password", "new_password")

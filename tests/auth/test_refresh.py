@@ -123,6 +123,21 @@ async def test_twenty_chains_at_once_stay_one_lineage(
     assert min(counters) >= 5
 
 
+async def test_a_refresh_waits_for_another_replicas_and_goes_on_from_there(
+    client: httpx.AsyncClient, admin: Admin, tokens: dict[str, Any]
+) -> None:
+    """Without the row lock it would count on from what it had read, and set the counter back."""
+    with admin.transaction():
+        admin.execute(
+            "update auth.sessions set refresh_token_counter = 2, refreshed_at = now() at time zone 'utc' where id = %s",
+            (session_of(tokens),),
+        )
+        waiting = asyncio.create_task(next_tokens(client, tokens))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+    assert RefreshToken.parse((await waiting)["refresh_token"]).counter == 2
+
+
 async def test_nothing_that_could_be_replayed_is_stored(admin: Admin, tokens: dict[str, Any]) -> None:
     row = admin.execute("select to_jsonb(s)::text from auth.sessions s where id = %s", (session_of(tokens),)).fetchone()
     assert row is not None

@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -40,8 +39,8 @@ WRONG_VALUES: list[tuple[str, Any]] = [
     ("due_at", "1790000000"),
     ("due_at", "1e9"),
     ("due_at", True),
-    ("owner_id", str(uuid4())),
-    ("id", str(uuid4())),
+    ("owner_id", "0d5b1c52-0f3c-4ee3-a6a6-3f0c1b6a5c11"),
+    ("id", "0d5b1c52-0f3c-4ee3-a6a6-3f0c1b6a5c11"),
     ("version", 1),
     ("created_at", "2026-12-01T09:00:00Z"),
     ("colour", "red"),

@@ -4,6 +4,7 @@ One pool of connections, logged in as `api_main`, which may read nothing until i
 lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, for hot reads.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -52,7 +53,7 @@ class RlsReader:
 
     __slots__ = ("_identity", "_pool")
 
-    def __init__(self, pool: AsyncConnectionPool[RlsConnection], identity: Identity) -> None:
+    def __init__(self, pool: "RlsPool", identity: Identity) -> None:
         self._pool = pool
         self._identity = identity
 
@@ -69,12 +70,25 @@ class RlsReader:
             await self._pool.putconn(connection)
 
 
+class RlsPool(AsyncConnectionPool[RlsConnection]):
+    """A pool that loses no cancellation."""
+
+    async def getconn(self, timeout: float | None = None) -> RlsConnection:  # noqa: ASYNC109
+        """As psycopg's, which returns the connection to a caller who has been cancelled at the same moment."""
+        connection = await super().getconn(timeout)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
 class Database:
     """The pool, and the two doors to it."""
 
     def __init__(self, settings: Settings) -> None:
         self._pooler = settings.database_transaction_pooler
-        self._pool: AsyncConnectionPool[RlsConnection] = AsyncConnectionPool(
+        self._pool = RlsPool(
             settings.database_url,
             connection_class=RlsConnection,
             min_size=min(settings.database_pool_min, settings.database_pool_max),
@@ -91,7 +105,6 @@ class Database:
                 "prepare_threshold": None if self._pooler else 5,
             },
             reconnect_timeout=10,
-            close_returns=True,
             open=False,
         )
         self._engine: AsyncEngine = create_async_engine(
@@ -100,6 +113,7 @@ class Database:
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # the cursor sends BEGIN itself, with the prelude and the first statement
             use_native_hstore=False,
+            hide_parameters=True,  # they would stand in the log of a failed statement
         )
 
     async def open(self) -> None:

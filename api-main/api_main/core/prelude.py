@@ -5,16 +5,18 @@ connection is nobody's again. Both ways put the prelude and the caller's first s
 trip, with libpq's pipeline mode (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, LiteralString, Self
+from typing import Any, LiteralString, Self, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, AsyncServerCursor, errors
 from psycopg.abc import PQGen
 from psycopg.generators import fetch_many, send
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
+from psycopg.waiting import wait_async
 
 Row = tuple[bytes | None, ...]
 
@@ -29,6 +31,12 @@ select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
 
 # Filters combine freely, so the number of statements has no natural end: the rest is planned each time.
 MAX_PREPARED = 256
+
+# How long to wait after each attempt to cancel a query.
+CANCEL_SECONDS = (0.1, 0.2, 0.4, 0.8)
+WAIT_INTERVAL = 0.1
+
+RV = TypeVar("RV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,15 @@ class RlsConnection(AsyncConnection[Any]):
         await cursor.execute("begin")
         await cursor.execute(prelude.sql, prelude.parameters)
 
+    async def close(self) -> None:
+        """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced."""
+        pool = getattr(self, "_pool", None)
+        if pool is None:
+            await super().close()
+        else:
+            await pool.putconn(self)
+            self._pool = None
+
     async def read(self, identity: Identity, *queries: Query) -> list[list[Row]]:
         """Run statements in a read-only transaction of their own: one round trip, rows in text format.
 
@@ -96,6 +113,35 @@ class RlsConnection(AsyncConnection[Any]):
             except errors.InvalidSqlStatementName:  # psycopg's rollback deallocates every statement, ours among them
                 self._prepared_reads.clear()
                 return await self.wait(self._exchange(prelude, *queries))
+
+    async def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = WAIT_INTERVAL,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> RV:
+        """As psycopg's, but whoever stops waiting stops the query as well, even on a busy server.
+
+        A cancellation that comes before the server has read the query is lost, so it is sent until it works.
+        """
+        try:
+            return await wait_async(gen, self.pgconn.socket, interval, timeout)
+        except asyncio.CancelledError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                await self._stop(gen)
+            raise
+
+    async def _stop(self, gen: PQGen[Any]) -> None:
+        for patience in CANCEL_SECONDS:
+            with suppress(errors.Error):
+                await self.cancel_safe(timeout=1.0)
+            try:
+                await wait_async(gen, self.pgconn.socket, WAIT_INTERVAL, patience)
+            except errors._WaitTimeout:  # noqa: SLF001 - psycopg's own, and the only sign that nothing was stopped
+                continue
+            except errors.Error:  # the query was cancelled, or the server is gone
+                return
+            return
 
     @asynccontextmanager
     async def closed_if_interrupted(self) -> AsyncIterator[None]:
