@@ -1,4 +1,7 @@
-"""`python -m api_main migrate`: bring the database to the newest schema. `… generate-key`: a new signing key."""
+"""`python -m api_main migrate`: bring the database to the newest schema.
+
+`… generate-key`: a new signing key. `… generate-api-keys`: a new publishable and a new secret key.
+"""
 
 import argparse
 import json
@@ -8,6 +11,7 @@ import sys
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from api_main.auth.api_keys import KeyKind, digest, generate
 from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import AdminSettings
 from api_main.migrations.setup import prepare_database
@@ -28,7 +32,16 @@ def generate_key() -> None:
     print(json.dumps([generate_signing_key()]))
 
 
-COMMANDS = {"migrate": migrate, "generate-key": generate_key}
+def generate_api_keys() -> None:
+    """Print both API keys for clients, and their digests for the API."""
+    keys = {kind: generate(kind) for kind in KeyKind}
+    for kind, key in keys.items():
+        print(f"SUPABASE_{kind.upper()}_KEY={key}")
+    for kind, key in keys.items():
+        print(f"{kind.upper()}_KEY_DIGESTS={digest(key)}")
+
+
+COMMANDS = {"migrate": migrate, "generate-key": generate_key, "generate-api-keys": generate_api_keys}
 
 
 def main() -> None:

@@ -5,11 +5,15 @@ from fastapi import APIRouter, FastAPI
 from api_main.auth import discovery
 from api_main.auth import router as auth
 from api_main.auth.mail import router as mail
+from api_main.auth.personal_tokens import router as personal_tokens
 from api_main.auth.protocol import admin_router, links_router
 from api_main.auth.protocol import router as protocol
 from api_main.core.settings import Settings
 from api_main.health import router as health
 from api_main.tasks import router as tasks
+
+LARGE_BODIES = frozenset({"/api/v1/tasks/bulk"})
+"""Paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
@@ -17,6 +21,7 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     if settings.is_standalone:
         v1.include_router(auth.accounts)
     v1.include_router(auth.router)
+    v1.include_router(personal_tokens.router)
     v1.include_router(tasks.router)
     app.include_router(v1)
     app.include_router(discovery.router)

@@ -9,13 +9,13 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api_main.api import include_routers
+from api_main.api import LARGE_BODIES, include_routers
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.resources import add_resources
 from api_main.core import error_handlers
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
-from api_main.core.middleware import RequestContext, Timeout
+from api_main.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, Timeout
 from api_main.core.openapi import operation_id
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan(settings),
         generate_unique_id_function=operation_id,
-        max_body_size=settings.max_body_bytes,
+        redirect_slashes=False,  # behind a proxy a redirect could lead to plain http, token and all
     )
     error_handlers.install(app, {PROTOCOL_PREFIX: protocol_errors.render})
     include_routers(app, settings)
@@ -56,9 +56,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Versioning)
     app.add_middleware(Timeout, seconds=settings.request_timeout)
-    app.add_middleware(RequestContext, settings=settings)
+    app.add_middleware(LastResort)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -67,6 +69,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         expose_headers=EXPOSED_HEADERS + CLIENT_EXPOSED_HEADERS,
         max_age=600,
     )
+    app.add_middleware(RequestContext, settings=settings)
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

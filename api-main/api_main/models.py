@@ -1,6 +1,7 @@
 """Every model in one place, for Alembic to compare with the database."""
 
 from api_main.auth.models import Profile
+from api_main.auth.personal_tokens.models import ApiToken
 from api_main.tasks.models import Task
 
-TABLES = {model.__tablename__ for model in (Profile, Task)}
+TABLES = {model.__tablename__ for model in (ApiToken, Profile, Task)}

@@ -14,15 +14,22 @@ create table public.profiles (
 );
 
 comment on table public.profiles is 'What the application knows of an account. Kept in step with auth.users by a trigger.';
+comment on column public.profiles.id is 'The account that it belongs to.';
+comment on column public.profiles.username is 'Chosen by its owner: 3 to 30 lower-case letters, digits and underscores.';
 comment on column public.profiles.email is 'A copy of auth.users.email; change it there.';
+comment on column public.profiles.full_name is 'At most 255 characters. At first, what the person signed up with.';
+comment on column public.profiles.locale is 'The language to answer in: a BCP 47 tag such as en or pt-BR.';
 comment on column public.profiles.is_active is 'Off: the account can no longer sign in, and its live tokens are refused.';
 comment on column public.profiles.is_superuser is 'May see every profile. Grant it here; it takes effect at once.';
+comment on column public.profiles.created_at is 'When the profile was made.';
+comment on column public.profiles.updated_at is 'When it last changed. Kept by a trigger.';
 
 create function private.touch_updated_at() returns trigger language plpgsql set search_path = '' as $$
 begin
   new.updated_at := now();
   return new;
 end $$;
+comment on function private.touch_updated_at() is 'Trigger: date a change.';
 
 create trigger touch_updated_at before update on public.profiles
   for each row execute function private.touch_updated_at();
@@ -32,12 +39,13 @@ create function private.keep_profile() returns trigger language plpgsql security
 begin
   if tg_op = 'INSERT' then
     insert into public.profiles (id, email, full_name)
-    values (new.id, new.email, left(nullif(btrim(new.raw_user_meta_data ->> 'full_name'), ''), 255));
+    values (new.id, new.email, left(nullif(btrim(new.raw_user_meta_data ->> 'full_name', E' \t\r\n'), ''), 255));
   else
     update public.profiles set email = new.email where id = new.id;
   end if;
   return null;
 end $$;
+comment on function private.keep_profile() is 'Trigger: make the profile of a new account, and copy a new e-mail to it.';
 
 create trigger keep_profile_on_insert after insert on auth.users
   for each row execute function private.keep_profile();
@@ -45,7 +53,7 @@ create trigger keep_profile_on_email after update of email on auth.users
   for each row when (old.email is distinct from new.email) execute function private.keep_profile();
 
 insert into public.profiles (id, email, full_name)
-select id, email, left(nullif(btrim(raw_user_meta_data ->> 'full_name'), ''), 255) from auth.users
+select id, email, left(nullif(btrim(raw_user_meta_data ->> 'full_name', E' \t\r\n'), ''), 255) from auth.users
 on conflict do nothing;
 
 create function private.is_superuser() returns boolean

@@ -1,7 +1,9 @@
 -- Tasks: the reference feature. A task belongs to one account, and only that account sees it.
 
 create type public.task_status as enum ('pending', 'in_progress', 'completed', 'cancelled');
-create type public.task_priority as enum ('low', 'medium', 'high', 'urgent');  -- in the order in which they sort
+create type public.task_priority as enum ('low', 'medium', 'high', 'urgent');
+comment on type public.task_status is 'How far a task has come.';
+comment on type public.task_priority is 'How much a task matters, in the order in which it sorts.';
 
 create table public.tasks (
   id uuid primary key default gen_random_uuid(),
@@ -20,8 +22,16 @@ create table public.tasks (
 );
 
 comment on table public.tasks is 'One row per task. Row Level Security shows it to its owner alone.';
+comment on column public.tasks.id is 'Random, unless whoever creates the task chooses one.';
 comment on column public.tasks.owner_id is 'The account that owns the task. Set once.';
+comment on column public.tasks.title is 'What there is to do, in 1 to 255 characters.';
+comment on column public.tasks.description is 'What else there is to say of it, in at most 10,000 characters.';
+comment on column public.tasks.status is 'How far it has come.';
+comment on column public.tasks.priority is 'How much it matters.';
+comment on column public.tasks.due_at is 'When it should be done. Without one, a task sorts as if due last of all.';
 comment on column public.tasks.version is 'Counts changes; the ETag of the API. Kept by a trigger.';
+comment on column public.tasks.created_at is 'When the task was made.';
+comment on column public.tasks.updated_at is 'When it last changed. Kept by a trigger.';
 comment on column public.tasks.search is 'What full-text search matches. Generated from title and description.';
 
 -- One index per order of the list, each led by the owner: policies and filters read it too.
@@ -40,6 +50,7 @@ begin
   new.updated_at := now();
   return new;
 end $$;
+comment on function private.touch_task() is 'Trigger: count and date a change.';
 
 create trigger touch_task before update on public.tasks
   for each row execute function private.touch_task();

@@ -1,23 +1,46 @@
 """What a route asks for: who is calling, and the database as they may see it."""
 
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, params
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from api_main.auth import repository
-from api_main.auth.errors import InvalidToken, KeysUnavailable, RoleNotAllowed, SessionEnded, TokenExpired
+from api_main.auth.errors import (
+    InsufficientScope,
+    InvalidToken,
+    KeysUnavailable,
+    RoleNotAllowed,
+    SessionEnded,
+    TokenExpired,
+)
 from api_main.auth.events import SecurityEvent, record
+from api_main.auth.personal_tokens.verifier import PREFIX, PersonalTokenVerifier
 from api_main.auth.principal import Principal
+from api_main.auth.scopes import Scope
 from api_main.auth.service import Accounts
 from api_main.auth.sessions import Device
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
 
-CALLER = (Unauthenticated, InvalidToken, TokenExpired, RoleNotAllowed, PermissionDenied, KeysUnavailable)
+CALLER = (
+    Unauthenticated,
+    InvalidToken,
+    TokenExpired,
+    RoleNotAllowed,
+    PermissionDenied,
+    InsufficientScope,
+    KeysUnavailable,
+)
 """What any route that needs a caller may answer."""
+
+LIVE = (*CALLER, SessionEnded)
+"""What any route that needs a live session may answer."""
+
+MAX_AGENT_LENGTH = 512
 
 bearer = HTTPBearer(
     bearerFormat="JWT",
@@ -27,16 +50,25 @@ bearer = HTTPBearer(
 
 
 async def get_principal(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request,
+    needed: SecurityScopes,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Principal:
     if credentials is None:
         raise Unauthenticated
-    verifier: TokenVerifier = request.app.state.verifier
+    token = credentials.credentials
+    state = request.app.state
+    verifier: TokenVerifier | PersonalTokenVerifier
+    verifier = state.personal_token_verifier if token.startswith(PREFIX) else state.verifier
     try:
-        return await verifier.verify(credentials.credentials)
+        principal = await verifier.verify(token)
     except InvalidToken as refused:
         record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
         raise
+    # A route that names no scope is beyond every personal token.
+    if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
+        raise InsufficientScope(needed.scopes)
+    return principal
 
 
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
@@ -49,9 +81,16 @@ async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIte
         yield session
 
 
-# The scope: a commit that fails must become a 5xx, so it happens before the answer is sent.
-CurrentSession = Annotated[RlsSession, Depends(get_session, scope="function")]
-"""The caller's transaction. It commits when the route returns, before the answer is sent."""
+def session_for(*scopes: Scope) -> params.Security:
+    """The caller's transaction, for personal tokens with these scopes as well.
+
+    It commits when the route returns, before the answer is sent: a commit that fails must become a 5xx.
+    """
+    return params.Security(get_session, scope="function", scopes=scopes)
+
+
+CurrentSession = Annotated[RlsSession, session_for()]
+"""The caller's transaction, for those who signed in."""
 
 
 async def get_reader(request: Request, principal: CurrentPrincipal) -> RlsReader:
@@ -59,12 +98,18 @@ async def get_reader(request: Request, principal: CurrentPrincipal) -> RlsReader
     return database.reader(principal.identity)
 
 
-CurrentReader = Annotated[RlsReader, Depends(get_reader)]
-"""Fast reads as the caller."""
+def reader_for(*scopes: Scope) -> params.Security:
+    """Fast reads as the caller, for personal tokens with these scopes as well."""
+    return params.Security(get_reader, scopes=scopes)
 
 
-async def get_live_principal(principal: CurrentPrincipal, session: CurrentSession) -> Principal:
-    if not await repository.session_is_live(session):
+CurrentReader = Annotated[RlsReader, reader_for()]
+"""Fast reads as the caller, for those who signed in."""
+
+
+async def get_live_principal(principal: CurrentPrincipal, reader: CurrentReader) -> Principal:
+    # A read of its own: a transaction left open here would keep a connection from the work that follows.
+    if not await repository.session_is_live(reader):
         record(SecurityEvent.TOKEN_REFUSED, subject=principal.subject, reason=SessionEnded.code)
         raise SessionEnded
     return principal
@@ -83,7 +128,16 @@ CurrentAccounts = Annotated[Accounts, Depends(get_accounts)]
 
 
 async def get_device(request: Request) -> Device:
-    return Device(request.client.host if request.client else None, request.headers.get("user-agent"))
+    agent = request.headers.get("user-agent")
+    return Device(_network_address(request.client.host if request.client else ""), agent and agent[:MAX_AGENT_LENGTH])
 
 
 CurrentDevice = Annotated[Device, Depends(get_device)]
+
+
+def _network_address(host: str) -> str | None:
+    """The address as Postgres' `inet` takes it: without a zone. On a Unix socket there is none."""
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None

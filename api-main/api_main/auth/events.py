@@ -23,6 +23,8 @@ class SecurityEvent(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     MAIL_REQUESTED = "mail_requested"
     LINK_REDEEMED = "link_redeemed"
+    API_TOKEN_CREATED = "api_token_created"  # noqa: S105
+    API_TOKEN_REVOKED = "api_token_revoked"  # noqa: S105
     TOKEN_REFUSED = "token_refused"  # noqa: S105
 
 

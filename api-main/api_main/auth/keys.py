@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 600.0  # as long as Supabase's own edge and clients keep them
 COOLDOWN_SECONDS = 30.0
+FETCH_SECONDS = 5.0  # in all: an issuer that sends one byte at a time would never run into httpx's own timeout
 MAX_JWKS_BYTES = 256 * 1024
 ASYMMETRIC = {"ES256": ("EC", "P-256"), "RS256": ("RSA", None)}
 THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "oct": ("k", "kty")}
@@ -91,7 +92,7 @@ class RemoteKeys:
         self._url = url
         self._client = client
         self._on_removal = on_removal
-        self._keys: list[VerificationKey] = []
+        self._keys: list[VerificationKey] | None = None
         self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
 
@@ -99,14 +100,14 @@ class RemoteKeys:
         """See `KeySource.find`.
 
         Raises:
-            KeysUnavailable: no key of this issuer has ever been fetched, and none can be now.
+            KeysUnavailable: the keys of this issuer have never been fetched, and cannot be now.
         """
         if time.monotonic() >= self.fresh_until:
             await self._refresh()
-        if found := _matching(self._keys, kid, algorithm):
+        if found := _matching(self._keys or (), kid, algorithm):
             return found
         await self._refresh()
-        if not self._keys:
+        if self._keys is None:
             raise KeysUnavailable
         return _matching(self._keys, kid, algorithm)
 
@@ -118,21 +119,24 @@ class RemoteKeys:
             self._tried_at = time.monotonic()
             try:
                 keys = parse_public_keys(await self._fetch())
-            except (httpx.HTTPError, ValueError) as error:
-                log.warning("jwks_fetch_failed", url=self._url, error=str(error))
+            except (httpx.HTTPError, TimeoutError, ValueError, RecursionError) as error:
+                log.warning("jwks_fetch_failed", url=self._url, error=repr(error))
                 self.fresh_until = time.monotonic() + COOLDOWN_SECONDS
                 return
             self._replace(keys)
 
     def _replace(self, keys: list[VerificationKey]) -> None:
-        before, self._keys = self._keys, keys
+        before, self._keys = self._keys or (), keys
         self.fresh_until = time.monotonic() + FRESH_SECONDS
         if not set(before) <= set(keys):
             self._on_removal()
 
     async def _fetch(self) -> bytes:
         body = bytearray()
-        async with self._client.stream("GET", self._url, follow_redirects=False) as response:
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            self._client.stream("GET", self._url, follow_redirects=False) as response,
+        ):
             if response.status_code != httpx.codes.OK:
                 raise ValueError(f"status {response.status_code}")
             async for chunk in response.aiter_bytes():

@@ -4,6 +4,7 @@ Hashes are those of Supabase Auth, so accounts can move there as they are.
 """
 
 import os
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
@@ -14,8 +15,11 @@ import bcrypt
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api_main.auth.errors import PasswordTooLong, WeakPassword
+from api_main.core.settings import Settings
 
 T = TypeVar("T")
+
+BCRYPT_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 COST = 12
 MAX_BYTES = 72  # bcrypt reads no further; longer ones are refused, never cut
@@ -31,12 +35,26 @@ async def hash_password(password: str) -> str:
 
 
 async def verify_password(password: str, hashed: str | None) -> bool:
-    """Whether the password has this hash. Without a hash it takes as long, and is false."""
+    """Whether the password has this hash. Without a hash of ours it takes as long, and is false."""
     secret = password.encode()
     if len(secret) > MAX_BYTES:
         secret, hashed = b"", None
+    if hashed and not BCRYPT_HASH.fullmatch(hashed):  # Supabase Auth takes over other kinds, such as Argon2
+        hashed = None
     matches = await _in_thread(bcrypt.checkpw, secret, (hashed or NOBODYS_HASH).encode())
-    return matches and hashed is not None
+    return matches and bool(hashed)
+
+
+async def checked_hash(password: str | None, settings: Settings) -> str | None:
+    """The hash of a password that an administrator sets, if one is set.
+
+    Raises:
+        WeakPassword
+    """
+    if password is None:
+        return None
+    check_strength(password, minimum=settings.password_min_length)
+    return await hash_password(password)
 
 
 def check_strength(password: str, *, minimum: int, field: str = "password") -> None:

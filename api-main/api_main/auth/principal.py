@@ -21,6 +21,7 @@ class Principal:
         expires_at: seconds since the epoch.
         claims: every claim of the token.
         identity: what Postgres is told.
+        scopes: what a personal access token allows; None for a session, which may do everything.
     """
 
     subject: UUID
@@ -30,6 +31,7 @@ class Principal:
     expires_at: int
     claims: Mapping[str, Any] = field(repr=False)
     identity: Identity = field(repr=False)
+    scopes: frozenset[str] | None = None
 
 
 def claims_for_postgres(claims: Mapping[str, Any]) -> str:
@@ -40,6 +42,6 @@ def claims_for_postgres(claims: Mapping[str, Any]) -> str:
     """
     text = json.dumps(claims, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     text.encode()  # half a surrogate pair is a UnicodeEncodeError, which is a ValueError
-    if "\\u0000" in text:
+    if "\\u0000" in text.replace("\\\\", ""):  # not after a backslash that stands for itself
         raise ValueError("NUL in claims")
     return text

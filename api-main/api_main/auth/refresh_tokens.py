@@ -14,6 +14,7 @@ from typing import Self
 from uuid import UUID
 
 VERSION = b"\x00"
+BYTES_BEFORE_COUNTER = 17
 SIGNATURE_BYTES = 16
 CHECKSUM_BYTES = 4
 MAX_LENGTH = 100
@@ -37,7 +38,7 @@ class RefreshToken:
         """The token of a session at a count, as text."""
         body = VERSION + session.bytes + _varint(counter)
         signed = body + _sign(body, key)
-        return urlsafe_b64encode(signed + _checksum(signed)).rstrip(b"=").decode()
+        return _encode(signed + _checksum(signed))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -46,15 +47,13 @@ class RefreshToken:
         Raises:
             MalformedRefreshToken: it has another form, or its checksum is wrong.
         """
-        try:
-            raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)) if len(text) <= MAX_LENGTH else b""
-        except ValueError:
-            raise MalformedRefreshToken from None
+        raw = _decode(text)
         signed, checksum = raw[:-CHECKSUM_BYTES], raw[-CHECKSUM_BYTES:]
         body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
-        if body[:1] != VERSION or checksum != _checksum(signed):
+        if body[:1] != VERSION or len(body) <= BYTES_BEFORE_COUNTER or checksum != _checksum(signed):
             raise MalformedRefreshToken
-        return cls(UUID(bytes=body[1:17]), _read_varint(body[17:]), signature)
+        session, counter = body[1:BYTES_BEFORE_COUNTER], body[BYTES_BEFORE_COUNTER:]
+        return cls(UUID(bytes=session), _read_varint(counter), signature)
 
     def is_signed_with(self, key: str) -> bool:
         body = VERSION + self.session.bytes + _varint(self.counter)
@@ -72,6 +71,20 @@ def _sign(body: bytes, key: str) -> bytes:
 
 def _checksum(signed: bytes) -> bytes:
     return sha256(signed).digest()[:CHECKSUM_BYTES]
+
+
+def _encode(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)) if len(text) <= MAX_LENGTH else b""
+    except ValueError:
+        raise MalformedRefreshToken from None
+    if _encode(raw) != text:  # Python passes over characters that are not base64
+        raise MalformedRefreshToken
+    return raw
 
 
 def _varint(number: int) -> bytes:

@@ -1,19 +1,29 @@
 """The account tables, as `auth_admin`: the one role that may touch them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Boolean, ColumnElement, func, or_, true
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, select
 
+from api_main.auth.errors import EmailTaken
 from api_main.auth.models import AuthenticationMethod, AuthSession, Profile, User, UserIdentity
-from api_main.core.database import RlsSession
+from api_main.core.database import RlsReader, RlsSession
+from api_main.core.prelude import Query
+
+ONE_ACCOUNT_PER_EMAIL = "users_email_partial_key"
+ONE_PROFILE_PER_USERNAME = "profiles_username_key"
+SESSION_IS_LIVE = Query("select private.session_is_live()")
 
 Scope = Literal["local", "global", "others"]
 
 
 async def find_user(session: RlsSession, email: str) -> User | None:
+    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail."""
     statement = select(User).where(col(User.email) == email, ~col(User.is_sso_user), col(User.deleted_at).is_(None))
     return (await session.exec(statement)).one_or_none()
 
@@ -53,11 +63,36 @@ async def add_user(session: RlsSession, user: User) -> list[UserIdentity]:
     await session.flush()
     if user.email is None:
         return []
-    data = {"sub": str(user.id), "email": user.email, "email_verified": user.email_confirmed_at is not None}
-    identity = UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data)
+    identity = email_identity(user)
     session.add(identity)
     await session.flush()
     return [identity]
+
+
+def email_identity(user: User) -> UserIdentity:
+    """The identity of an account that signs in with its e-mail."""
+    data = {"sub": str(user.id), "email": user.email, "email_verified": user.email_confirmed_at is not None}
+    return UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data)
+
+
+@contextmanager
+def refusing_a_taken_email() -> Iterator[None]:
+    """Say that an e-mail has an account, where a statement would have given it another.
+
+    Raises:
+        EmailTaken
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        if not breaks(error, ONE_ACCOUNT_PER_EMAIL):
+            raise
+        raise EmailTaken(field="email") from None
+
+
+def breaks(error: IntegrityError, constraint: str) -> bool:
+    """Whether it is this constraint that a statement would have broken."""
+    return isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == constraint
 
 
 async def get_identities(session: RlsSession, user_ids: Sequence[UUID]) -> dict[UUID, list[UserIdentity]]:
@@ -96,9 +131,10 @@ async def delete_sessions(session: RlsSession, *, user_id: UUID, current: UUID |
     await session.exec(delete(AuthSession).where(col(AuthSession.user_id) == user_id, which[scope]))
 
 
-async def session_is_live(session: RlsSession) -> bool:
+async def session_is_live(reader: RlsReader) -> bool:
     """Whether the caller's own session still exists and their account may act. As the caller, not `auth_admin`."""
-    return (await session.exec(select(func.private.session_is_live(type_=Boolean)))).one()
+    [[(live,)]] = await reader.fetch(SESSION_IS_LIVE)
+    return live == b"t"
 
 
 async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:
@@ -107,13 +143,13 @@ async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:
 
 
 async def set_email_identity(session: RlsSession, user: User) -> None:
-    """Give an account the e-mail identity that belongs to its confirmed e-mail."""
-    data = {"sub": str(user.id), "email": user.email, "email_verified": True}
+    """Give an account the identity that belongs to its e-mail."""
+    wanted = email_identity(user)
     for identity in (await get_identities(session, [user.id]))[user.id]:
         if identity.provider == "email":
-            identity.identity_data = data
+            identity.identity_data = wanted.identity_data
             return
-    session.add(UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data))
+    session.add(wanted)
     await session.flush()
 
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, status
+from fastapi import APIRouter, Query, Request, status
 from sqlalchemy.exc import IntegrityError
 
 from api_main.auth import repository
 from api_main.auth.account_changes import AccountChanges
-from api_main.auth.dependencies import CALLER, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
+from api_main.auth.afterwards import Later
+from api_main.auth.dependencies import LIVE, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
 from api_main.auth.errors import (
     AccountDisabled,
     EmailNotConfirmed,
@@ -16,7 +17,6 @@ from api_main.auth.errors import (
     InvalidRefreshToken,
     RefreshTokenReused,
     SamePassword,
-    SessionEnded,
     SessionExpired,
     SignUpDisabled,
     TooManyAttempts,
@@ -26,10 +26,12 @@ from api_main.auth.errors import (
 )
 from api_main.auth.links import EmailLinks, LinkType
 from api_main.auth.models import Profile
+from api_main.auth.principal import Principal
 from api_main.auth.repository import Scope
 from api_main.auth.schemas import ChangePassword, Login, ProfileChange, ProfileRead, Refresh, Register
 from api_main.auth.service import NewAccount
 from api_main.auth.user_object import Tokens, UserObject
+from api_main.core.database import RlsSession
 from api_main.core.envelope import Success
 from api_main.core.errors import NotFound, ValidationFailed
 from api_main.core.openapi import BODY, errors
@@ -37,8 +39,6 @@ from api_main.core.openapi import BODY, errors
 router = APIRouter(prefix="/auth", tags=["auth"])
 accounts = APIRouter(prefix="/auth", tags=["auth"])
 """What Supabase Auth does instead, where there is one."""
-
-LIVE = (*CALLER, SessionEnded)
 
 
 @accounts.post(
@@ -48,13 +48,13 @@ LIVE = (*CALLER, SessionEnded)
     responses=errors(*BODY, EmailTaken, WeakPassword, SignUpDisabled),
 )
 async def register(
-    form: Register, service: CurrentAccounts, device: CurrentDevice, request: Request, later: BackgroundTasks
+    form: Register, service: CurrentAccounts, device: CurrentDevice, request: Request, later: Later
 ) -> Success[Tokens | UserObject]:
     metadata = {"full_name": form.full_name} if form.full_name else {}
     answer = await service.sign_up(NewAccount(form.email, form.password.get_secret_value(), metadata), device)
     if isinstance(answer, UserObject):
         links: EmailLinks = request.app.state.links
-        later.add_task(links.send, LinkType.SIGNUP, form.email, request.app.state.settings.site_url)
+        later.do(links.send, LinkType.SIGNUP, form.email, request.app.state.settings.site_url)
     return Success(data=answer)
 
 
@@ -105,25 +105,26 @@ async def change_password(form: ChangePassword, principal: LivePrincipal, reques
 
 @router.get("/me", summary="The caller's profile", responses=errors(*LIVE, NotFound))
 async def read_me(principal: LivePrincipal, session: CurrentSession) -> Success[ProfileRead]:
-    profile = await repository.get_profile(session, principal.subject)
-    return Success(data=_to_read(profile))
+    profile = await _own_profile(principal, session)
+    return Success(data=ProfileRead.model_validate(profile))
 
 
 @router.patch("/me", summary="Change the caller's profile", responses=errors(*LIVE, *BODY, NotFound, UsernameTaken))
 async def change_me(change: ProfileChange, principal: LivePrincipal, session: CurrentSession) -> Success[ProfileRead]:
-    profile = await repository.get_profile(session, principal.subject)
-    if profile is None:
-        raise NotFound
+    profile = await _own_profile(principal, session)
     profile.sqlmodel_update(change.model_dump(exclude_unset=True))
     try:
         await session.flush()
-    except IntegrityError:
+    except IntegrityError as error:
+        if not repository.breaks(error, repository.ONE_PROFILE_PER_USERNAME):
+            raise
         raise UsernameTaken(field="username") from None
     await session.refresh(profile)
-    return Success(data=_to_read(profile))
+    return Success(data=ProfileRead.model_validate(profile))
 
 
-def _to_read(profile: Profile | None) -> ProfileRead:
+async def _own_profile(principal: Principal, session: RlsSession) -> Profile:
+    profile = await repository.get_profile(session, principal.subject)
     if profile is None:
         raise NotFound
-    return ProfileRead.model_validate(profile)
+    return profile

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
@@ -69,10 +70,12 @@ class Accounts:
         try:
             async with self._database.session(AUTH_ADMIN) as session:
                 answer = await self._add(session, user, device)
-        except IntegrityError:
+        except IntegrityError as error:
+            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
+                raise
             if self._settings.email_autoconfirm:
                 raise EmailTaken(field="email") from None
-            return _made_up_object(user)
+            return user_object(user, [repository.email_identity(user)])  # nobody learns that the e-mail had one
         record(SecurityEvent.REGISTERED, subject=user.id)
         return answer
 
@@ -126,11 +129,12 @@ class Accounts:
         """
         try:
             token = RefreshToken.parse(text)
-        except MalformedRefreshToken:
-            raise InvalidRefreshToken from None
-        async with self._database.session(AUTH_ADMIN) as session:
-            resumed = await sessions.resume(session, token, self._settings)
-            tokens = await self.issue(session, resumed) if resumed else None
+            async with self._database.session(AUTH_ADMIN) as session:
+                resumed = await sessions.resume(session, token, self._settings)
+                tokens = await self.issue(session, resumed) if resumed else None
+        except (MalformedRefreshToken, InvalidRefreshToken) as refused:
+            record(SecurityEvent.TOKEN_REFUSED, reason=InvalidRefreshToken.code)
+            raise (refused if isinstance(refused, InvalidRefreshToken) else InvalidRefreshToken()) from None
         if tokens is None:  # raised only now: the end of the session had to be committed
             raise RefreshTokenReused
         return tokens
@@ -149,7 +153,9 @@ class Accounts:
         try:
             async with self._database.session(AUTH_ADMIN) as session:
                 await repository.add_user(session, user)
-        except IntegrityError:
+        except IntegrityError as error:
+            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
+                raise
             return  # it has one
         record(SecurityEvent.REGISTERED, subject=user.id)
 
@@ -174,21 +180,21 @@ class Accounts:
         identities = await repository.get_identities(session, [signed_in.user.id])
         return self._tokens.issue(signed_in, identities[signed_in.user.id])
 
-    async def begin_attempt(self, email: str) -> None:
-        """Count one more attempt to guess a secret of this e-mail's account.
+    async def begin_attempt(self, name: str, subject: UUID | None = None) -> None:
+        """Count one more attempt to guess a secret of the account of this name: its e-mail, or its id.
 
         Raises:
             TooManyAttempts
         """
         try:
-            await self._lockout.begin(email)
+            await self._lockout.begin(name)
         except TooManyAttempts:
-            record(SecurityEvent.LOCKED_OUT)
+            record(SecurityEvent.LOCKED_OUT, subject=subject)
             raise
 
-    async def forget_attempts(self, email: str) -> None:
+    async def forget_attempts(self, name: str) -> None:
         """The secret was right: earlier mistakes no longer count."""
-        await self._lockout.succeed(email)
+        await self._lockout.succeed(name)
 
     async def _add(self, session: RlsSession, user: User, device: Device) -> Tokens | UserObject:
         identities = await repository.add_user(session, user)
@@ -197,20 +203,15 @@ class Accounts:
         return await self.issue(session, await sessions.begin(session, user, device, Method.PASSWORD))
 
     def _new_user(self, form: NewAccount, hashed: str) -> User:
+        now, is_confirmed = datetime.now(UTC), self._settings.email_autoconfirm
         return User(
             email=form.email,
             encrypted_password=hashed,
-            email_confirmed_at=datetime.now(UTC) if self._settings.email_autoconfirm else None,
+            email_confirmed_at=now if is_confirmed else None,
+            confirmation_sent_at=None if is_confirmed else now,
             raw_app_meta_data=EMAIL_PROVIDER,
             raw_user_meta_data=form.metadata,
         )
-
-
-def _made_up_object(user: User) -> UserObject:
-    """What a new account's object would be: nobody learns that the e-mail had one."""
-    now = datetime.now(UTC)
-    user.created_at = user.updated_at = user.confirmation_sent_at = now
-    return user_object(user, [])
 
 
 def _failed(error: InvalidCredentials | AccountDisabled | EmailNotConfirmed, user: User | None) -> Exception:

@@ -6,7 +6,7 @@ from enum import Enum, StrEnum, auto
 from uuid import uuid4
 
 from api_main.auth import repository
-from api_main.auth.errors import InvalidRefreshToken, SessionExpired
+from api_main.auth.errors import InvalidRefreshToken, RefreshOfDisabledAccount, SessionExpired
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.models import AuthenticationMethod, AuthSession, User
 from api_main.auth.refresh_tokens import RefreshToken, new_key
@@ -77,14 +77,19 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
 
     Raises:
         InvalidRefreshToken: not ours, or its session or account is gone.
+        RefreshOfDisabledAccount
         SessionExpired: its time is over.
     """
     current = await repository.lock_session(session, token.session)
-    if current is None or not token.is_signed_with(current.refresh_token_hmac_key or ""):
+    # A session without a key, such as one of Supabase Auth's first version, has no tokens of this kind.
+    key = current and current.refresh_token_hmac_key
+    if current is None or not key or not token.is_signed_with(key):
         raise InvalidRefreshToken
     user = await repository.get_user(session, current.user_id)
-    if user is None or not await repository.may_sign_in(session, user.id):
+    if user is None:
         raise InvalidRefreshToken
+    if not await repository.may_sign_in(session, user.id):
+        raise RefreshOfDisabledAccount
     if is_over(current, settings):
         raise SessionExpired
     method = await repository.get_method(session, current)
@@ -92,11 +97,11 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
     if token.counter == count:
         current.refresh_token_counter = count + 1
         current.refreshed_at = datetime.now(UTC).replace(tzinfo=None)
-        record(SecurityEvent.REFRESHED, subject=user.id)
     elif token.counter != count - 1 and not _was_refreshed_within(current, settings.refresh_reuse_seconds):
         await session.delete(current)
         record(SecurityEvent.REFRESH_TOKEN_REUSED, subject=user.id)
         return None
+    record(SecurityEvent.REFRESHED, subject=user.id)
     return SignedIn(user, current, method)
 
 
@@ -112,6 +117,8 @@ def is_over(session: AuthSession, settings: Settings) -> bool:
 
 
 def _was_refreshed_within(session: AuthSession, seconds: int) -> bool:
+    if session.refreshed_at is None:
+        return False
     return datetime.now(UTC) - _last_active(session) < timedelta(seconds=seconds)
 
 

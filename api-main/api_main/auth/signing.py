@@ -4,12 +4,14 @@ Rotation (https://supabase.com/docs/guides/auth/signing-keys): a key is on stand
 gone. All but the one in use carry `"key_ops": ["verify"]`; every key in the set is published and accepted.
 """
 
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import jwt
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt import PyJWK
 
 from api_main.auth.keys import THUMBPRINT_MEMBERS, VerificationKey, algorithm_of
@@ -44,10 +46,15 @@ class SigningKeys:
         if len(signing) != 1:
             raise ValueError(f'exactly one signing key must have key_ops with "sign", not {len(signing)}')
         return cls(
-            active=PyJWK.from_dict(dict(signing[0])),
+            active=_private_key(signing[0]),
             verification=tuple(map(VerificationKey.from_jwk, entries, algorithms)),
             jwks={"keys": [_public_entry(entry, name) for entry, name in zip(entries, algorithms, strict=True)]},
         )
+
+    def derive(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose, out of the key in use; it changes when the keys rotate."""
+        private = self.active.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return hmac.digest(private, purpose.encode(), "sha256")
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A compact JWS (RFC 7515) that names the key in use."""
@@ -57,7 +64,10 @@ class SigningKeys:
 
 
 def _entries(document: str) -> list[dict[str, Any]]:
-    parsed = json.loads(document)
+    try:
+        parsed = json.loads(document)
+    except ValueError:
+        raise ValueError("signing keys are not valid JSON") from None  # the cause would carry the document along
     if isinstance(parsed, dict):
         parsed = parsed.get("keys", [parsed])
     if not isinstance(parsed, list) or not all(isinstance(entry, dict) for entry in parsed):
@@ -67,9 +77,17 @@ def _entries(document: str) -> list[dict[str, Any]]:
 
 def _checked_algorithm(entry: Mapping[str, Any]) -> str:
     algorithm = algorithm_of(entry)
-    if algorithm is None or not entry.get("kid"):
-        raise ValueError("each signing key must be an ES256 or RS256 key with a kid")
+    kid, operations = entry.get("kid"), entry.get("key_ops", [])
+    if algorithm is None or not isinstance(kid, str) or not kid or not isinstance(operations, list):
+        raise ValueError("each signing key must be an ES256 or RS256 key with a kid; key_ops, if there, is a list")
     return algorithm
+
+
+def _private_key(entry: Mapping[str, Any]) -> PyJWK:
+    try:
+        return PyJWK.from_dict(dict(entry))
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise ValueError("the key that signs is not a well-formed private key") from None
 
 
 def _public_entry(entry: Mapping[str, Any], algorithm: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ MAX_TOKEN_LENGTH = 16 * 1024
 MAX_KID_LENGTH = 255
 LEEWAY_SECONDS = 30
 REQUIRED = ["exp", "sub", "iss", "aud", "role"]
+DATES = ("exp", "iat", "nbf")  # numbers, if present (RFC 7519, section 2: NumericDate)
 # Keys that a token brings along prove nothing, and no critical extension is understood (RFC 7515, section 4.1).
 FORBIDDEN_HEADERS = {"jwk", "jku", "x5u", "x5c", "crit", "b64"}
 CACHED_TOKENS = 20_000
@@ -64,11 +65,12 @@ class TokenVerifier:
     async def _verify_anew(self, token: str) -> tuple[Principal, KeySource]:
         try:
             header, issuer = self._read_unverified(token)
-            keys = issuer.keys.get(header["alg"])
+            algorithm = header.get("alg", "")
+            keys = issuer.keys.get(algorithm)
             if keys is None:
                 raise InvalidToken
-            candidates = await keys.find(header.get("kid"), header["alg"])
-            return _to_principal(_decode(token, candidates, header["alg"], issuer), issuer), keys
+            candidates = await keys.find(header.get("kid"), algorithm)
+            return _to_principal(_decode(token, candidates, algorithm, issuer), issuer), keys
         except jwt.ExpiredSignatureError:
             raise TokenExpired from None
         except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError):
@@ -109,6 +111,8 @@ def _to_principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
     role = claims["role"]
     if not isinstance(role, str) or role not in issuer.roles:
         raise RoleNotAllowed
+    if not all(type(claims.get(name, 0)) in {int, float} for name in DATES):
+        raise InvalidToken  # PyJWT takes "1893456000" and true as well
     session = claims.get("session_id")
     return Principal(
         subject=_canonical_uuid(claims["sub"]),
@@ -123,7 +127,6 @@ def _to_principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
 
 def _canonical_uuid(value: Any) -> UUID:
     """A UUID in its one usual form: Python's constructor also takes braces, `urn:uuid:` and more."""
-    parsed = UUID(value)
-    if str(parsed) != value.lower():
+    if not isinstance(value, str) or str(parsed := UUID(value)) != value.lower():
         raise ValueError("not a UUID")
     return parsed

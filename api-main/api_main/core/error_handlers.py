@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from api_main.core import errors
@@ -36,6 +37,9 @@ BY_SQLSTATE: dict[str, type[errors.ApiError]] = {
     "58": errors.DatabaseUnavailable,
     "08": errors.DatabaseUnavailable,
 }
+
+MAX_FAULTS = 100  # that one answer lists
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 BY_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.BadRequest,
@@ -64,12 +68,12 @@ def from_validation(error: RequestValidationError, content_type: str) -> errors.
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return errors.BadRequest("The body is not valid JSON.")
-    at_body = any(tuple(fault["loc"]) == ("body",) for fault in faults)
-    if at_body and content_type and not _is_json(content_type):
+    at_body = {fault["type"] for fault in faults if tuple(fault["loc"]) == ("body",)}
+    if at_body and not _is_json(content_type) and (content_type or at_body != {"missing"}):
         return errors.UnsupportedMediaType()
     details = [
         {"field": _path(fault["loc"]), "code": fault["type"], "message": fault["msg"].removeprefix("Value error, ")}
-        for fault in faults
+        for fault in faults[:MAX_FAULTS]
     ]
     return errors.ValidationFailed(details[0]["message"], field=details[0]["field"], details=details)
 
@@ -94,7 +98,7 @@ def from_exception(error: Exception, content_type: str = "") -> errors.ApiError:
 def _from_http(error: HTTPException) -> errors.ApiError:
     known = BY_STATUS.get(error.status_code, errors.BadRequest if error.status_code < 500 else errors.InternalError)
     converted = known()
-    converted.headers.update(error.headers or {})
+    converted.headers.update({name.lower(): value for name, value in (error.headers or {}).items()})
     return converted
 
 
@@ -118,6 +122,8 @@ async def answer(request: Request, error: Exception) -> Response:
         log.error("request_failed", code=converted.code, exc_info=error)
     if isinstance(converted, errors.PermissionDenied) and _is_anonymous(request):
         converted = errors.Unauthenticated()
+    if isinstance(converted, errors.MethodNotAllowed):
+        converted.headers["allow"] = ", ".join(_allowed_methods(request))
     return render(converted, request.scope)
 
 
@@ -126,6 +132,16 @@ def install(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
     app.state.error_forms = forms
     for kind in (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method of this path: Starlette names those of the first route alone."""
+    return [method for method in METHODS if _is_offered(request, "GET" if method == "HEAD" else method)]
+
+
+def _is_offered(request: Request, method: str) -> bool:
+    scope = {"type": "http", "method": method, "path": request.scope["path"], "root_path": request.scope["root_path"]}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def _is_anonymous(request: Request) -> bool:

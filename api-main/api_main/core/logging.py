@@ -18,7 +18,7 @@ SHARED: tuple[Processor, ...] = (
 def configure_logging(settings: Settings) -> None:
     """Send our own events and those of every library through the same renderer, to standard output."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and settings.is_production)
-    render: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    render: Processor = structlog.processors.JSONRenderer() if as_json else _console()
     tail: list[Processor] = [structlog.processors.format_exc_info, render] if as_json else [render]
     level = logging.getLevelNamesMapping()[settings.log_level]
     structlog.configure(
@@ -40,3 +40,8 @@ def configure_logging(settings: Settings) -> None:
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # ours knows the request id
     logging.getLogger("httpx").setLevel(max(level, logging.WARNING))
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Tracebacks without local variables: those hold tokens, and bodies of any size."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

@@ -1,16 +1,18 @@
-"""What surrounds every request: id, access log, security headers, time limit. Plain ASGI, for speed."""
+"""What surrounds every request: id, access log, security headers, limits of time and size. Plain ASGI, for speed."""
 
 import asyncio
 import re
 import time
 import uuid
+from collections.abc import Collection
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_main.core.error_handlers import from_exception, render
-from api_main.core.errors import BodyTooLarge, TimedOut
+from api_main.core.errors import TimedOut
 from api_main.core.settings import Settings
 
 log = structlog.get_logger()
@@ -39,7 +41,7 @@ STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 
 
 class RequestContext:
-    """Give each request an id, its headers and one line of log; and an answer, whatever happens inside."""
+    """Give each request an id, its headers and one line of log."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -51,8 +53,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = _request_id(headers)
+        request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         address = scope["client"][0] if scope["client"] else None
         structlog.contextvars.clear_contextvars()
@@ -67,24 +68,10 @@ class RequestContext:
             await send(message)
 
         try:
-            self._check_length(headers)
             await self.app(scope, receive, send_with_headers)
-        except Exception as error:
-            if status:  # the answer has begun: nothing but to break it off
-                raise
-            converted = from_exception(error)
-            if converted.status >= 500:
-                log.exception("request_failed", code=converted.code)
-            await render(converted, scope)(scope, receive, send_with_headers)
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000, 2)
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
-
-    @staticmethod
-    def _check_length(headers: Headers) -> None:
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > LARGEST_BODY:
-            raise BodyTooLarge
 
     def _add_headers(self, message: Message, path: str, request_id: str) -> None:
         headers = MutableHeaders(scope=message)
@@ -93,6 +80,31 @@ class RequestContext:
         headers["x-request-id"] = request_id
         if path in DOCUMENTATION:
             headers["content-security-policy"] = DOCUMENTATION_POLICY
+
+
+class LastResort:
+    """Give every request an answer in our form, whatever happens inside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_and_remember(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_remember)
+        except Exception as error:
+            if begun or scope["type"] != "http":  # nothing but to break it off
+                raise
+            converted = from_exception(error)
+            if converted.status >= 500:
+                log.exception("request_failed", code=converted.code)
+            await render(converted, scope)(scope, receive, send)
 
 
 class Timeout:
@@ -108,7 +120,8 @@ class Timeout:
             return
 
         async def send_and_stop_the_clock(message: Message) -> None:
-            clock.reschedule(None)
+            if not clock.expired():  # it has, and an answer is here: a library swallowed the cancellation
+                clock.reschedule(None)
             await send(message)
 
         try:
@@ -118,6 +131,57 @@ class Timeout:
             if not clock.expired():
                 raise
             raise TimedOut from None
+
+
+class HeadAsGet:
+    """Answer HEAD like GET; the server leaves the body out (RFC 9110, section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuse a body over the limit of its path: at once where its length is declared, else as soon as it is over.
+
+    FastAPI's own `max_body_size` answers some of these in plain text, around all other middleware.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, large: Collection[str] = ()) -> None:
+        self.app = app
+        self.limit = limit
+        self.large = large
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = max(self.limit, LARGEST_BODY) if scope["path"] in self.large else self.limit
+        if _declared_length(scope) > limit:
+            raise HTTPException(413)
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413)  # no other kind of exception passes FastAPI's reading of bodies
+            return message
+
+        await self.app(scope, receive_within_limit, send)
+
+
+def _declared_length(scope: Scope) -> float:
+    """The Content-Length; 0 without one. One with more digits than Python converts is longer than any limit."""
+    length = Headers(scope=scope).get("content-length", "")
+    if not length.isdecimal():
+        return 0
+    return int(length) if len(length) < 20 else float("inf")
 
 
 def _request_id(headers: Headers) -> str:

@@ -13,10 +13,12 @@ from pydantic import BaseModel, Field
 
 from api_main.core.errors import InvalidCursor
 
-MAX_CURSOR_LENGTH = 2048
+MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
-CursorText = Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")]
+CursorText = Annotated[
+    str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")
+]
 
 
 class Cursor(BaseModel):
@@ -36,6 +38,7 @@ class Cursor(BaseModel):
         try:
             found, key, row_id = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             cursor = cls(order=found, key=key, id=row_id)
+            key.encode()  # half a surrogate pair is a UnicodeEncodeError, which is a ValueError
         except (ValueError, TypeError, RecursionError):
             raise InvalidCursor(field="cursor") from None
         if cursor.order != order or "\x00" in key:
@@ -43,5 +46,5 @@ class Cursor(BaseModel):
         return cursor
 
     def __str__(self) -> str:
-        raw = json.dumps([self.order, self.key, str(self.id)], separators=(",", ":"))
+        raw = json.dumps([self.order, self.key, str(self.id)], separators=(",", ":"), ensure_ascii=False)
         return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()

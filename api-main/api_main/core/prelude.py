@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, LiteralString, Self
 
-from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, errors
+from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, AsyncServerCursor, errors
 from psycopg.abc import PQGen
 from psycopg.generators import fetch_many, send
 from psycopg.pq import ExecStatus
@@ -56,6 +56,7 @@ class RlsConnection(AsyncConnection[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.server_cursor_factory = RlsServerCursor
         self._prepared_reads: dict[str, bytes] = {}
         self._hears_notices = False
 
@@ -69,6 +70,15 @@ class RlsConnection(AsyncConnection[Any]):
         timeout = self.timeouts.get(identity.role, "0")
         return Query(PRELUDE, (identity.role, identity.claims, timeout, "on" if read_only else "off"))
 
+    async def begin(self) -> None:
+        """Begin the transaction of the identity that waits."""
+        identity, self.identity = self.identity, None
+        assert identity is not None
+        prelude = self.prelude(identity)
+        cursor = AsyncRawCursor(self)
+        await cursor.execute("begin")
+        await cursor.execute(prelude.sql, prelude.parameters)
+
     async def read(self, identity: Identity, *queries: Query) -> list[list[Row]]:
         """Run statements in a read-only transaction of their own: one round trip, rows in text format.
 
@@ -79,9 +89,13 @@ class RlsConnection(AsyncConnection[Any]):
         """
         prelude = self.prelude(identity, read_only=True)
         async with self.closed_if_interrupted():
-            if self.pipelines:
+            if not self.pipelines:
+                return await self._read_in_steps(prelude, *queries)
+            try:
                 return await self.wait(self._exchange(prelude, *queries))
-            return await self._read_in_steps(prelude, *queries)
+            except errors.InvalidSqlStatementName:  # psycopg's rollback deallocates every statement, ours among them
+                self._prepared_reads.clear()
+                return await self.wait(self._exchange(prelude, *queries))
 
     @asynccontextmanager
     async def closed_if_interrupted(self) -> AsyncIterator[None]:
@@ -108,9 +122,10 @@ class RlsConnection(AsyncConnection[Any]):
         if failed is None:
             _of_the_prelude, *rows = (_rows(result) for result in results if result.status == ExecStatus.TUPLES_OK)
             return rows
-        if added:  # which of them the server has prepared is not worth knowing: begin anew
-            pgconn.finish()
-        raise errors.error_from_result(failed, encoding=self.info.encoding)
+        error = errors.error_from_result(failed, encoding=self.info.encoding)
+        if added and not isinstance(error, errors.InvalidSqlStatementName):
+            pgconn.finish()  # which of them the server has prepared is not worth knowing: begin anew
+        raise error
 
     def _send(self, pgconn: PGconn, query: Query) -> bool:
         """Queue a statement, prepared if there is room. Returns whether it had to be prepared first."""
@@ -148,7 +163,7 @@ class RlsCursor(AsyncCursor[Any]):
             if connection.identity is None:
                 return await super().execute(query, params, **options)
             async with connection.pipeline() if connection.pipelines else nullcontext():
-                await self._begin(connection)
+                await connection.begin()
                 await super().execute(query, params, **options)
         return self
 
@@ -157,7 +172,7 @@ class RlsCursor(AsyncCursor[Any]):
         async with connection.closed_if_interrupted():
             if connection.identity is not None:
                 async with connection.pipeline() if connection.pipelines else nullcontext():
-                    await self._begin(connection)
+                    await connection.begin()
             await super().executemany(query, params_seq, **options)
 
     @property
@@ -165,13 +180,17 @@ class RlsCursor(AsyncCursor[Any]):
         assert isinstance(self.connection, RlsConnection)
         return self.connection
 
-    async def _begin(self, connection: RlsConnection) -> None:
-        identity, connection.identity = connection.identity, None
-        assert identity is not None
-        prelude = connection.prelude(identity)
-        cursor = AsyncRawCursor(connection)
-        await cursor.execute("begin")
-        await cursor.execute(prelude.sql, prelude.parameters)
+
+class RlsServerCursor(AsyncServerCursor[Any]):
+    """A cursor that streams. It cannot be declared inside a pipeline, so the prelude goes ahead of it."""
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        connection = self.connection
+        assert isinstance(connection, RlsConnection)
+        async with connection.closed_if_interrupted():
+            if connection.identity is not None:
+                await connection.begin()
+            return await super().execute(query, params, **options)
 
 
 def _rows(result: PGresult) -> list[Row]:

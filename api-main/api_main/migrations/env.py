@@ -7,11 +7,11 @@ from sqlalchemy import Connection, create_engine, pool
 from sqlmodel import SQLModel
 
 from api_main.core.settings import AdminSettings, sqlalchemy_url
-from api_main.migrations.files import HISTORY_SCHEMA, create_history
+from api_main.migrations.files import HISTORY_SCHEMA, create_history, wait_for_turn
 from api_main.models import TABLES
 
-# One writer at a time, whatever the number of replicas that start together.
-ADVISORY_LOCK = 7_306_211_942
+# What `alembic check` compares. Comments belong to the SQL files alone.
+COMPARED = ["alembic.autogenerate.*", "~alembic.autogenerate.comments"]
 
 
 def _is_ours(thing: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
@@ -29,7 +29,7 @@ def _is_ours(thing: Any, name: str | None, kind: str, reflected: bool, _compare_
 
 
 def _migrate(connection: Connection) -> None:
-    connection.exec_driver_sql(f"select pg_advisory_xact_lock({ADVISORY_LOCK})")
+    wait_for_turn(connection)
     create_history(connection)
     context.configure(
         connection=connection,
@@ -38,6 +38,7 @@ def _migrate(connection: Connection) -> None:
         include_object=_is_ours,
         compare_type=True,
         compare_server_default=False,
+        autogenerate_plugins=COMPARED,
     )
     context.run_migrations()
 

@@ -12,6 +12,12 @@ from sqlalchemy import Connection, text
 
 DIRECTORY = Path(__file__).resolve().parents[3] / "supabase" / "migrations"
 HISTORY_SCHEMA = "supabase_migrations"
+ADVISORY_LOCK = 7_306_211_942
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Let one transaction at a time change the schema, whatever the number of replicas that start together."""
+    connection.execute(text(f"select pg_advisory_xact_lock({ADVISORY_LOCK})"))
 
 
 def create_history(connection: Connection) -> None:

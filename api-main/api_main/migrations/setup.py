@@ -11,6 +11,7 @@ from psycopg import sql
 from sqlalchemy import Connection, create_engine, pool
 
 from api_main.core.settings import sqlalchemy_url
+from api_main.migrations.files import wait_for_turn
 
 PRELUDE = Path(__file__).with_name("standalone.sql")
 # What needs both the prelude's role for accounts and the migrations' objects.
@@ -29,6 +30,7 @@ def prepare_database(admin_url: str, *, login_password: str | None, standalone: 
     """
     engine = create_engine(sqlalchemy_url(admin_url), poolclass=pool.NullPool)
     with engine.begin() as connection:
+        wait_for_turn(connection)
         if standalone:
             connection.execution_options(no_parameters=True).exec_driver_sql(PRELUDE.read_text(encoding="utf-8"))
         _migrate(connection)

@@ -25,7 +25,9 @@ async def change(
 ) -> Task | None:
     """Change a task if it has one of these versions. None if there is no such task."""
     statement = update(Task).where(*_exactly(task_id, versions)).values(**changes).returning(Task)
-    return (await session.scalars(statement.execution_options(synchronize_session=False))).one_or_none()
+    changed = await session.exec(statement, execution_options={"synchronize_session": False})
+    task: Task | None = changed.scalars().one_or_none()
+    return task
 
 
 async def remove(session: RlsSession, task_id: UUID, versions: Collection[int] | None) -> bool:

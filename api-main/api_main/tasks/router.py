@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from api_main.auth.dependencies import CALLER, CurrentReader, CurrentSession
+from api_main.auth.dependencies import CALLER, reader_for, session_for
+from api_main.auth.scopes import Scope
+from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, ValidationFailed
-from api_main.core.middleware import LARGEST_BODY
 from api_main.core.openapi import BODY, ETAG, LOCATION, errors
 from api_main.core.preconditions import IfMatch, etag, expected_versions
 from api_main.tasks import service
@@ -27,13 +28,16 @@ from api_main.tasks.schemas import (
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
+TaskReader = Annotated[RlsReader, reader_for(Scope.TASKS_READ)]
+TaskSession = Annotated[RlsSession, session_for(Scope.TASKS_WRITE)]
+
 LIST_ERRORS = errors(*CALLER, ValidationFailed, InvalidCursor)
 ONE_ERRORS = errors(*CALLER, ValidationFailed, TaskNotFound)
 CHANGE_ERRORS = errors(*CALLER, *BODY, TaskNotFound, TaskChanged)
 
 
 @router.get("", summary="List the caller's tasks", response_model=Page[TaskRead], responses=LIST_ERRORS)
-async def list_tasks(wanted: Annotated[TaskListQuery, Query()], reader: CurrentReader) -> Response:
+async def list_tasks(wanted: Annotated[TaskListQuery, Query()], reader: TaskReader) -> Response:
     return _json(await service.list_page(reader, wanted))
 
 
@@ -43,16 +47,14 @@ async def list_tasks(wanted: Annotated[TaskListQuery, Query()], reader: CurrentR
     summary="Create a task",
     responses={**errors(*CALLER, *BODY), 201: {"headers": ETAG | LOCATION}},
 )
-async def create_task(
-    form: TaskWrite, session: CurrentSession, request: Request, response: Response
-) -> Success[TaskRead]:
+async def create_task(form: TaskWrite, session: TaskSession, request: Request, response: Response) -> Success[TaskRead]:
     task = await service.create(session, form)
     response.headers["Location"] = str(request.url_for("get_task", task_id=task.id).path)
     return _with_etag(task, response)
 
 
 @router.get("/search", summary="Search the caller's tasks", response_model=Page[TaskMatch], responses=LIST_ERRORS)
-async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: CurrentReader) -> Response:
+async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: TaskReader) -> Response:
     return _json(await service.search_page(reader, wanted))
 
 
@@ -60,9 +62,8 @@ async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: Curr
     "/bulk",
     summary="Create, change and delete up to 1,000 tasks, all or nothing",
     responses=CHANGE_ERRORS,
-    max_body_size=LARGEST_BODY,
 )
-async def write_tasks(bulk: Bulk, session: CurrentSession) -> Success[BulkResult]:
+async def write_tasks(bulk: Bulk, session: TaskSession) -> Success[BulkResult]:
     return Success(data=await service.write_bulk(session, bulk))
 
 
@@ -72,14 +73,14 @@ async def write_tasks(bulk: Bulk, session: CurrentSession) -> Success[BulkResult
     response_model=Success[TaskRead],
     responses={**ONE_ERRORS, 200: {"headers": ETAG}},
 )
-async def get_task(task_id: UUID, reader: CurrentReader) -> Response:
+async def get_task(task_id: UUID, reader: TaskReader) -> Response:
     body, tag = await service.read(reader, task_id)
     return _json(body, {"ETag": tag})
 
 
 @router.put("/{task_id}", summary="Replace a task", responses={**CHANGE_ERRORS, 200: {"headers": ETAG}})
 async def replace_task(
-    task_id: UUID, form: TaskWrite, session: CurrentSession, response: Response, if_match: IfMatch = None
+    task_id: UUID, form: TaskWrite, session: TaskSession, response: Response, if_match: IfMatch = None
 ) -> Success[TaskRead]:
     task = await service.change(session, task_id, form.model_dump(), expected_versions(if_match))
     return _with_etag(task, response)
@@ -87,7 +88,7 @@ async def replace_task(
 
 @router.patch("/{task_id}", summary="Change parts of a task", responses={**CHANGE_ERRORS, 200: {"headers": ETAG}})
 async def change_task(
-    task_id: UUID, change: TaskChange, session: CurrentSession, response: Response, if_match: IfMatch = None
+    task_id: UUID, change: TaskChange, session: TaskSession, response: Response, if_match: IfMatch = None
 ) -> Success[TaskRead]:
     changes = change.model_dump(exclude_unset=True)
     task = await service.change(session, task_id, changes, expected_versions(if_match))
@@ -100,7 +101,7 @@ async def change_task(
     summary="Delete a task",
     responses=errors(*CALLER, ValidationFailed, TaskNotFound, TaskChanged),
 )
-async def delete_task(task_id: UUID, session: CurrentSession, if_match: IfMatch = None) -> None:
+async def delete_task(task_id: UUID, session: TaskSession, if_match: IfMatch = None) -> None:
     await service.remove(session, task_id, expected_versions(if_match))
 
 

@@ -4,17 +4,19 @@ from collections import Counter
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from api_main.core.fields import Strict, Text, Timestamp
+from api_main.core.fields import Moment, Strict, Timestamp, WithoutNul
 from api_main.core.pagination import CursorText, Limit
 from api_main.tasks.models import TaskPriority, TaskStatus
 
 MAX_BULK = 1000
 
-Title = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-Description = Annotated[Text, Field(max_length=10_000)]
-Words = Annotated[Text, Field(min_length=1, max_length=255, description="Each word must begin a word of the task")]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), WithoutNul]
+Description = Annotated[str, Field(max_length=10_000), WithoutNul]
+Words = Annotated[
+    str, Field(min_length=1, max_length=255, description="Each word must begin a word of the task"), WithoutNul
+]
 
 Sort = Literal["created", "-created", "updated", "-updated", "due", "-due", "priority", "-priority", "title", "-title"]
 
@@ -36,7 +38,7 @@ class TaskWrite(Strict):
     description: Description | None = None
     status: TaskStatus = TaskStatus.PENDING
     priority: TaskPriority = TaskPriority.MEDIUM
-    due_at: AwareDatetime | None = None
+    due_at: Moment | None = None
 
 
 class TaskChange(Strict):
@@ -48,7 +50,7 @@ class TaskChange(Strict):
     description: Description | None = None
     status: TaskStatus = TaskStatus.PENDING
     priority: TaskPriority = TaskPriority.MEDIUM
-    due_at: AwareDatetime | None = None
+    due_at: Moment | None = None
 
 
 class TaskRead(BaseModel):
@@ -83,27 +85,29 @@ class TaskFilter(Strict):
 
     status: list[TaskStatus] = Field(default=[], max_length=4)
     priority: list[TaskPriority] = Field(default=[], max_length=4)
-    due_before: AwareDatetime | None = Field(default=None, description="Due earlier than this")
-    due_after: AwareDatetime | None = Field(default=None, description="Due at this moment or later")
+    due_before: Moment | None = Field(default=None, description="Due earlier than this")
+    due_after: Moment | None = Field(default=None, description="Due at this moment or later")
 
 
 class TaskListQuery(TaskFilter):
     q: Words | None = None
     sort: Sort = Field(default="-created", description="`-` for descending. Without a due date counts as due last")
     limit: Limit = 50
-    cursor: CursorText | None = None
+    cursor: CursorText = None
     include_total: bool = Field(default=False, description="Count all that match, in `meta.total`")
 
 
 class TaskSearchQuery(TaskFilter):
     q: Words
     limit: Limit = 50
-    cursor: CursorText | None = None
+    cursor: CursorText = None
 
 
 class BulkUpdate(TaskChange):
     id: UUID
-    version: int | None = Field(default=None, ge=1, description="The version you have seen; 412 if it has changed")
+    version: int | None = Field(
+        default=None, ge=1, strict=True, description="The version you have seen; 412 if it has changed"
+    )
 
     def changes(self) -> dict[str, object]:
         return self.model_dump(exclude_unset=True, exclude={"id", "version"})

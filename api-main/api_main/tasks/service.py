@@ -4,11 +4,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import UUID
 
+from psycopg import DataError
+
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Meta, page_body, success_body
+from api_main.core.errors import InvalidCursor
 from api_main.core.pagination import Cursor
 from api_main.core.preconditions import etag
-from api_main.core.prelude import Row
+from api_main.core.prelude import Query, Row
 from api_main.tasks import queries, repository
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
@@ -36,9 +39,9 @@ async def list_page(reader: RlsReader, wanted: TaskListQuery) -> bytes:
         InvalidCursor
     """
     if not wanted.include_total:
-        (rows,) = await reader.fetch(queries.page(wanted))
+        (rows,) = await _fetch(reader, queries.page(wanted))
         return _page(rows, wanted.limit, wanted.sort, None)
-    rows, counted = await reader.fetch(queries.page(wanted), queries.total(wanted))
+    rows, counted = await _fetch(reader, queries.page(wanted), queries.total(wanted))
     return _page(rows, wanted.limit, wanted.sort, int(counted[0][0] or 0))
 
 
@@ -48,7 +51,7 @@ async def search_page(reader: RlsReader, wanted: TaskSearchQuery) -> bytes:
     Raises:
         InvalidCursor
     """
-    (rows,) = await reader.fetch(queries.search(wanted))
+    (rows,) = await _fetch(reader, queries.search(wanted))
     return _page(rows, wanted.limit, queries.BY_RANK, None)
 
 
@@ -107,6 +110,13 @@ async def write_bulk(session: RlsSession, bulk: Bulk) -> BulkResult:
         updated=[TaskRead.model_validate(updated[task_id]) for task_id in updated_ids],
         deleted=bulk.delete,
     )
+
+
+async def _fetch(reader: RlsReader, *statements: Query) -> list[list[Row]]:
+    try:
+        return await reader.fetch(*statements)
+    except DataError:  # all else was validated: the cursor's key is not of the type of this order
+        raise InvalidCursor(field="cursor") from None
 
 
 def _page(rows: list[Row], limit: int, order: str, total: int | None) -> bytes:

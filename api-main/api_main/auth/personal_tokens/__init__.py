@@ -1,0 +1,1 @@
+"""`/api/v1/tokens`: named tokens with which programs act for their owner."""

@@ -1,0 +1,108 @@
+"""`./scripts/dev` as a process under test."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from local_stack import processes
+from local_stack.configuration import ROOT
+from local_stack.postgres import free_port
+
+REAL, STAND_IN = "api_main.main:app", "tests.local_stack.stand_in:app"
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+START_SECONDS = 60.0
+
+
+class Stack:
+    """One run, in a session of its own as a terminal would give it; its output goes to a file."""
+
+    def __init__(
+        self,
+        data: Path,
+        application: str = STAND_IN,
+        *,
+        python: Sequence[str] = (sys.executable,),
+        **environment: str | int,
+    ) -> None:
+        self.data = data
+        self.port = int(environment.get("PORT", 0)) or free_port()
+        handle, name = tempfile.mkstemp(suffix=".output")
+        self.output = Path(name)
+        settings = {"DATA_DIR": str(data), **environment, "PORT": self.port}
+        code = f"import sys; from local_stack.dev import main; sys.exit(main({application!r}))"
+        with os.fdopen(handle, "wb") as output:
+            self.process = subprocess.Popen(
+                [*python, "-c", code],
+                cwd=ROOT,
+                env=_inherited() | {name: str(value) for name, value in settings.items()},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.family: list[processes.Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.family or processes.family(self.process.pid):
+            processes.signal(process, signal.SIGKILL)
+        self.process.wait()
+        self.output.unlink()
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def wait_until_shown(self) -> Self:
+        """Wait for the table, and remember every process that runs by then."""
+        deadline = time.monotonic() + START_SECONDS
+        while not re.search(r"^  Stop +Ctrl-C$", self.text, re.MULTILINE):
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.05)
+        self.family = processes.family(self.process.pid)
+        return self
+
+    def shown(self, name: str) -> str:
+        """Return a line of the table."""
+        found = re.search(rf"^  {name} +(.+)$", self.text, re.MULTILINE)
+        assert found, self.text
+        return found[1]
+
+    def child(self, program: str) -> processes.Process:
+        """Return the child that runs a program: `uvicorn` or `postgres`."""
+        wanted = [member for member in self.family[1:] if program in " ".join(member.cmdline())]
+        return min(wanted, key=lambda member: float(member.create_time()))
+
+    def get(self, path: str) -> int:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}").status_code
+
+    def interrupt(self) -> int:
+        """Do what Ctrl-C does: SIGINT for the whole process group of the terminal."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        return self.process.wait(timeout=15)
+
+    def is_gone(self) -> bool:
+        """Tell whether none of the remembered processes runs any more."""
+        return processes.wait_gone(self.family, 5.0)
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}

@@ -1,0 +1,46 @@
+"""A database of four people, and the two doors to it on a pool of one connection."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from api_main.core.database import Database
+from api_main.core.settings import Settings
+from tests.conftest import NewPerson
+from tests.people import Person
+from tests.rls.stage import Stage
+
+
+def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
+    """An account and a session they have already."""
+    admin.execute("insert into public.tasks (owner_id, title) values (%s, 'theirs')", (person.id,))
+    admin.execute(
+        "insert into auth.identities (user_id, provider_id, provider, identity_data) values (%s, %s, 'email', '{}')",
+        (person.id, str(person.id)),
+    )
+    return person
+
+
+@pytest.fixture(scope="session")
+def stage(new_person: NewPerson, admin: psycopg.Connection[Any], api_url: str) -> Iterator[Stage]:
+    people = {
+        "ada": new_person(),
+        "bob": new_person(),
+        "superuser": new_person(superuser=True),
+        "ex-superuser": new_person(superuser=True),
+    }
+    admin.execute("update public.profiles set is_active = false where id = %s", (people["ex-superuser"].id,))
+    everybody = {name: _with_rows(admin, person) for name, person in people.items()}
+    with psycopg.connect(api_url, autocommit=True) as login:
+        yield Stage(everybody, login, admin)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """A pool of one connection: what one transaction leaves on it, the next one finds."""
+    one = Database(settings.model_copy(update={"database_pool_min": 1, "database_pool_max": 1}))
+    await one.open()
+    yield one
+    await one.close()

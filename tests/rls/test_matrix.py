@@ -1,0 +1,94 @@
+"""Caller by table by verb, straight in SQL: whose rows each caller reaches."""
+
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from tests.rls.stage import CALLERS, TABLES, Caller, Cursor, Stage
+
+# Each cell has four letters, for select, insert, update and delete:
+# - refused · . allowed, but reaches no row · o the caller's own rows · a everybody's rows
+MATRIX = """
+              | public.tasks | public.profiles | auth.users | auth.sessions | auth.identities
+ the login    | ----         | ----            | ----       | ----          | ----
+ nobody       | ----         | ----            | ----       | ----          | ----
+ an impostor  | ----         | ----            | ----       | ----          | ----
+ no claims    | .-..         | .-.-            | ----       | ----          | ----
+ a stranger   | .-..         | .-.-            | ----       | ----          | ----
+ ada          | oooo         | o-o-            | ----       | ----          | ----
+ bob          | oooo         | o-o-            | ----       | ----          | ----
+ superuser    | oooo         | a-o-            | ----       | ----          | ----
+ ex-superuser | oooo         | o-o-            | ----       | ----          | ----
+ auth_admin   | ----         | ----            | aaaa       | aaaa          | aaaa
+ service_role | aaaa         | aaaa            | aaaa       | aaaa          | aaaa
+"""
+VERBS = ("select", "insert", "update", "delete")
+
+
+def _cells() -> list[tuple[str, str, str, str]]:
+    header, *rows = ([part.strip() for part in line.split("|")] for line in MATRIX.strip("\n").splitlines())
+    return [
+        (caller, table, verb, letter)
+        for caller, *cells in rows
+        for table, cell in zip(header[1:], cells, strict=True)
+        for verb, letter in zip(VERBS, cell, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("caller", "table", "verb", "expected"), _cells())
+def test_a_caller_reaches_exactly_the_rows_of_the_matrix(
+    stage: Stage, caller: str, table: str, verb: str, expected: str
+) -> None:
+    who = CALLERS[caller]
+    with stage.enter(who) as cursor:
+        try:
+            reached = _insert(cursor, table, stage.ids) if verb == "insert" else _reach(cursor, table, verb, stage.ids)
+        except InsufficientPrivilege:
+            assert expected == "-"
+        else:
+            assert _letter(stage, who, reached) == expected
+
+
+def test_the_matrix_has_every_table_and_every_caller(admin: psycopg.Connection[tuple[str]]) -> None:
+    tables = admin.execute(
+        "select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'auth')"
+    )
+    cells = _cells()
+    assert {table for _caller, table, *_ in cells} == {name for (name,) in tables} == set(TABLES)
+    assert {caller for caller, *_ in cells} == set(CALLERS)
+
+
+def _reach(cursor: Cursor, table: str, verb: str, ids: list[UUID]) -> set[UUID]:
+    owner, change = TABLES[table].owner, TABLES[table].change
+    statement = {
+        "select": f"select {owner} from {table} where {owner} = any ($1)",
+        "update": f"update {table} set {change} where {owner} = any ($1) returning {owner}",
+        "delete": f"delete from {table} where {owner} = any ($1) returning {owner}",
+    }[verb]
+    return {reached for (reached,) in cursor.execute(statement.encode(), (ids,))}
+
+
+def _insert(cursor: Cursor, table: str, ids: list[UUID]) -> set[UUID]:
+    """For whom the caller may insert a row; an error if for nobody at all."""
+    refusals, reached = [], set()
+    for owner in ids:
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(f"insert into {table} {TABLES[table].insert}".encode(), (owner,))
+        except InsufficientPrivilege as refused:
+            refusals.append(refused)
+        else:
+            reached.add(owner)
+    if not reached:
+        raise refusals[0]
+    return reached
+
+
+def _letter(stage: Stage, caller: Caller, reached: set[UUID]) -> str:
+    own = stage.own_id(caller)
+    letters = {frozenset[UUID](): ".", frozenset(stage.ids): "a"}
+    if own is not None:
+        letters[frozenset([own])] = "o"
+    return letters.get(frozenset(reached), f"the rows of {reached}")

@@ -1,0 +1,26 @@
+"""The README says what is true: its `curl` screen runs as it stands, its map names what exists."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_every_place_on_the_map_exists() -> None:
+    places = re.findall(r"^\| `([^`]+/)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(places) >= 9
+    assert [place for place in places if not (README.parent / place).is_dir()] == []
+
+
+@pytest.mark.usefixtures("anyio_backend")
+def test_the_screen_of_curl_ends_with_what_bob_cannot_see(server_url: str) -> None:
+    screen = next(block for block in blocks("bash") if "curl" in block).replace("http://localhost:8000", server_url)
+    result = subprocess.run(["bash", "-euc", screen], capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout.splitlines() == ["Tell <mark>nobody</mark>", "completed", "404", "[]"], result.stderr
