@@ -11,11 +11,14 @@ import pytest
 import respx
 
 from api_main.auth import keys, passwords, verifier
+from api_main.auth.keys import RemoteKeys
 from api_main.core.logging import configure_logging
 from api_main.core.settings import Settings
 from tests.auth.calls import PASSWORD
 from tests.conftest import NewPerson
 from tests.people import Person
+
+KEYS_URL = "https://issuer.test/.well-known/jwks.json"
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
@@ -83,3 +86,14 @@ async def outside(mocked: respx.MockRouter) -> AsyncIterator[httpx.AsyncClient]:
     """The client with which key sets are fetched."""
     async with httpx.AsyncClient() as client:
         yield client
+
+
+@pytest.fixture
+def removals() -> list[str]:
+    """How often a key set has told that a key is gone."""
+    return []
+
+
+@pytest.fixture
+def remote_keys(outside: httpx.AsyncClient, clock: Clock, removals: list[str]) -> RemoteKeys:
+    return RemoteKeys(KEYS_URL, outside, lambda: removals.append("removed"))

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
+from api_main.auth.keys import VerificationKey
 from api_main.auth.signing import SigningKeys
 
 Jwk = dict[str, Any]
@@ -76,6 +77,10 @@ def public(jwk: Jwk) -> Jwk:
 
 def jwks(*keys: Jwk) -> Jwk:
     return {"keys": [public(key) for key in keys]}
+
+
+def kids(found: Iterable[VerificationKey]) -> list[str | None]:
+    return [key.kid for key in found]
 
 
 def public_forms(jwk: Jwk) -> dict[str, bytes]:

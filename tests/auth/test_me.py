@@ -21,7 +21,7 @@ REFUSED: dict[str, list[Any]] = {
     "full_name": ["", "x" * 256, "a\x00b", 7, {}],
     "locale": [None, "", "e", "english", "en_US", "en-", "en-" + "a" * 40, "EN", "en\n", 7],
     "email": ["other@example.com"],
-    "id": [str(uuid4())],
+    "id": ["00000000-0000-4000-8000-000000000000"],
     "is_superuser": [True],
     "is_active": [True],
     "role": ["service_role"],

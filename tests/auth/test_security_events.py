@@ -177,7 +177,6 @@ async def test_the_life_of_an_account_leaves_every_event_and_no_secret_in_the_lo
     assert [secret for secret in secrets if secret in text] == []
 
 
-@pytest.mark.xfail(reason="core/database.py: create_async_engine needs hide_parameters=True")
 async def test_a_failing_database_gives_no_secret_away(
     client: httpx.AsyncClient, admin: psycopg.Connection[Any], cheap_bcrypt: None, log_lines: LogLines
 ) -> None:

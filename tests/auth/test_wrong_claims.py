@@ -1,6 +1,7 @@
 """Claims that make a token with our own good signature worthless."""
 
 import json
+import re
 import time
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -70,7 +71,8 @@ def changed(good: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
 
 
 def as_name(value: Any) -> str:
-    return "absent" if value is ABSENT else ascii(value)[:40]
+    """The same in every test process, whenever it was started."""
+    return "absent" if value is ABSENT else re.sub(r"\b1\d{9}(\.5)?\b", "moment", ascii(value))[:40]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ async def test_a_claim_that_is_missing_or_wrong_is_refused(
     assert_refused(await client.get(TASKS, headers=bearer(token)), 401, "invalid_token")
 
 
-@pytest.mark.parametrize("exp", EXPIRED)
+@pytest.mark.parametrize("exp", EXPIRED, ids=as_name)
 async def test_an_expired_token_says_so(
     client: httpx.AsyncClient, good: dict[str, Any], signing_key: Jwk, exp: float
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_main.core.database import Database, RlsSession
@@ -201,6 +201,22 @@ async def test_reads_go_on_after_a_rollback_that_deallocated_their_statements(
         (after,) = await reader.fetch(query)
         assert {row[0] for row in after} == {row[0] for row in before} == {expected}
     assert database._pool.get_stats()["connections_num"] == 1  # and it was the same connection
+
+
+async def test_a_connection_that_was_lost_in_a_session_is_replaced(
+    database: Database, stage: Stage, ada: Identity
+) -> None:
+    async def lose_it() -> None:
+        async with database.session(ada) as session:
+            driver = (await (await session.connection()).get_raw_connection()).driver_connection
+            assert driver is not None
+            driver.pgconn.finish()
+            await assert_is(session, stage, "ada")
+
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            await lose_it()
+    await assert_nobody(database)
 
 
 @pytest.mark.parametrize("setting", LEGACY)

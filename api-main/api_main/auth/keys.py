@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import ceil
 from typing import Any, Protocol, Self
 
 import httpx
@@ -102,19 +103,18 @@ class RemoteKeys:
         Raises:
             KeysUnavailable: the keys of this issuer have never been fetched, and cannot be now.
         """
-        if time.monotonic() >= self.fresh_until:
-            await self._refresh()
+        if time.monotonic() >= self.fresh_until and not (self._keys and self._lock.locked()):
+            await self._refresh()  # one request waits for news; the others go on with the keys that there are
         if found := _matching(self._keys or (), kid, algorithm):
             return found
         await self._refresh()
         if self._keys is None:
-            raise KeysUnavailable
+            raise KeysUnavailable(retry_after=ceil(self._tried_at + COOLDOWN_SECONDS - time.monotonic()))
         return _matching(self._keys, kid, algorithm)
 
     async def _refresh(self) -> None:
-        asked_at = time.monotonic()
         async with self._lock:
-            if self._tried_at >= asked_at or time.monotonic() < self._tried_at + COOLDOWN_SECONDS:
+            if time.monotonic() < self._tried_at + COOLDOWN_SECONDS:
                 return  # somebody else has just asked, or the issuer deserves a rest
             self._tried_at = time.monotonic()
             try:

@@ -91,7 +91,6 @@ class Database:
                 "prepare_threshold": None if self._pooler else 5,
             },
             reconnect_timeout=10,
-            close_returns=True,
             open=False,
         )
         self._engine: AsyncEngine = create_async_engine(
@@ -100,6 +99,7 @@ class Database:
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # the cursor sends BEGIN itself, with the prelude and the first statement
             use_native_hstore=False,
+            hide_parameters=True,  # they would stand in the log of a failed statement
         )
 
     async def open(self) -> None:

@@ -79,6 +79,15 @@ class RlsConnection(AsyncConnection[Any]):
         await cursor.execute("begin")
         await cursor.execute(prelude.sql, prelude.parameters)
 
+    async def close(self) -> None:
+        """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced."""
+        pool = getattr(self, "_pool", None)
+        if pool is None:
+            await super().close()
+        else:
+            await pool.putconn(self)
+            self._pool = None
+
     async def read(self, identity: Identity, *queries: Query) -> list[list[Row]]:
         """Run statements in a read-only transaction of their own: one round trip, rows in text format.
 

@@ -1,0 +1,64 @@
+"""Thousands of requests that schemathesis makes up from the OpenAPI document, sent by people who are signed in.
+
+No 500, no status that is not documented, no answer outside its schema; wrong input is refused, a method that is not
+offered is a 405, and nothing is answered without the token that the document asks for.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import (
+    ChecksConfig,
+    GenerationConfig,
+    PositiveDataAcceptanceConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
+from schemathesis.specs.openapi.checks import allow_header_conformance, unsupported_method
+
+from api_main.auth.generate import generate_signing_key
+from api_main.core.settings import Settings
+from api_main.main import create_app
+from tests.conftest import NewPerson
+from tests.contract.serving import serving
+
+# A schema cannot say all: NUL in a title, a weak password, a cursor that is not ours are refused all the same.
+CHECKS = ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(enabled=False))
+
+
+# They have the form of a task's path: other methods than theirs are answered as if for a task with a wrong id.
+SHADOWED = {"/api/v1/tasks/bulk", "/api/v1/tasks/search"}
+
+
+def load() -> schemathesis.BaseSchema:
+    """The document of an application that is never started: tests are collected before there is a database."""
+    unused = Settings(
+        _env_file=None,
+        environment="test",
+        database_url="postgresql://nowhere",
+        jwt_signing_keys=json.dumps(generate_signing_key()),
+        log_level="WARNING",
+    )
+    generation = GenerationConfig(deterministic=True, max_examples=20, no_shrink=True, allow_extra_parameters=False)
+    project = ProjectConfig(generation=generation, checks=CHECKS)
+    config = SchemathesisConfig(seed=1, projects=ProjectsConfig(default=project))
+    return schemathesis.openapi.from_dict(create_app(unused).openapi(), config=config)
+
+
+schema = load()
+
+
+@pytest.fixture(scope="module")
+def address(settings: Settings) -> Iterator[str]:
+    with serving(create_app(settings)) as url:
+        yield url
+
+
+@schema.parametrize()
+def test_the_api_keeps_its_contract(case: schemathesis.Case[Any], address: str, new_person: NewPerson) -> None:
+    excluded = [unsupported_method, allow_header_conformance] if case.path in SHADOWED else []
+    case.call_and_validate(base_url=address, headers=new_person().headers, excluded_checks=excluded)

@@ -1,0 +1,100 @@
+"""The API as a process of its own on a real socket, started the way its container starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api_main.core.settings import Settings
+
+START_SECONDS = 20.0
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass
+class Server:
+    """A running API."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection((LOOPBACK, self.port), timeout=10)
+
+    def exchange(self, request: bytes) -> bytes:
+        """Send bytes and read until the server closes the connection."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            return read_all(connection)
+
+    def written(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+def read_all(connection: socket.socket) -> bytes:
+    answer = b""
+    while part := connection.recv(65536):
+        answer += part
+    return answer
+
+
+@contextmanager
+def running(settings: Settings, directory: Path, **changes: Any) -> Iterator[Server]:
+    """Start the API with these settings, and kill it afterwards if it is still there."""
+    port = _free_port()
+    log = directory / "api.log"
+    command = [sys.executable, "-m", "uvicorn", "api_main.main:app", f"--host={LOOPBACK}", f"--port={port}"]
+    how = ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown=10"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, *how], env=_environment(settings, changes), stdout=output, stderr=output, cwd=directory
+        )
+    server = Server(process, port, log)
+    try:
+        _wait_until_it_answers(server)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _environment(settings: Settings, changes: dict[str, Any]) -> dict[str, str]:
+    chosen = {
+        "database_url": settings.database_url,
+        "jwt_signing_keys": settings.signing_keys,
+        "public_url": settings.public_url,
+        "environment": "production",
+        **changes,
+    }
+    return {**os.environ, **{name.upper(): str(value) for name, value in chosen.items()}}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_it_answers(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/health/ready", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"the API did not start:\n{server.written()}")
