@@ -14,7 +14,7 @@ begin
   values (
     new.id,
     case when not is_gone then new.email end,
-    case when not is_gone then left(nullif(btrim(new.raw_user_meta_data ->> 'full_name'), ''), 255) end
+    case when not is_gone then left(nullif(btrim(new.raw_user_meta_data ->> 'full_name', E' \t\r\n'), ''), 255) end
   )
   on conflict (id) do update set
     email = excluded.email,
@@ -55,7 +55,8 @@ $$;
 -- Supabase Auth runs this before it signs a token (Authentication > Hooks, or auth.hook.custom_access_token in
 -- config.toml; https://supabase.com/docs/guides/auth/auth-hooks/custom-access-token-hook). The claim is for what a
 -- front end shows; no policy reads it, and no other claim changes: least of all `role`, which is a database role.
-create function public.custom_access_token_hook(event jsonb) returns jsonb
+-- It is not in `public`, where an API could offer it.
+create function private.custom_access_token_hook(event jsonb) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
   select jsonb_build_object('claims', (event -> 'claims') || jsonb_build_object(
@@ -64,12 +65,10 @@ as $$
   ))
 $$;
 
--- Some projects grant the API roles every new function of `public`.
-revoke execute on function public.custom_access_token_hook(jsonb) from public, anon, authenticated, service_role;
 do $$ begin
   if exists (select from pg_roles where rolname = 'supabase_auth_admin') then
-    grant usage on schema public to supabase_auth_admin;
-    grant execute on function public.custom_access_token_hook(jsonb) to supabase_auth_admin;
+    grant usage on schema private to supabase_auth_admin;
+    grant execute on function private.custom_access_token_hook(jsonb) to supabase_auth_admin;
   end if;
 end $$;
 
@@ -204,24 +203,8 @@ comment on column admin.security_events.ip is 'Where from, of sessions.';
 comment on column admin.security_events.user_agent is 'With which program, of sessions.';
 
 comment on column public.profiles.id is 'The account. To delete it, use Authentication, never this row alone.';
-comment on column public.profiles.username is 'Unique; 3 to 30 of a–z, 0–9 and _. The person may change it.';
-comment on column public.profiles.full_name is 'At most 255 characters. The person may change it.';
-comment on column public.profiles.locale is 'Language of messages, such as en or de-CH. The person may change it.';
 comment on column public.profiles.is_superuser is
   'On: may see every profile, at once. So does {"is_superuser": true} in app_metadata; to revoke, clear both.';
-comment on column public.profiles.created_at is 'When the profile was made.';
-comment on column public.profiles.updated_at is 'When the profile last changed. Kept by a trigger.';
-
-comment on type public.task_status is 'Where a task stands.';
-comment on type public.task_priority is 'How much a task matters, in ascending order.';
-comment on column public.tasks.id is 'Chosen by the database, or by the client that creates the task.';
-comment on column public.tasks.title is '1 to 255 characters.';
-comment on column public.tasks.description is 'At most 10,000 characters.';
-comment on column public.tasks.status is 'pending, in_progress, completed or cancelled.';
-comment on column public.tasks.priority is 'low, medium, high or urgent.';
-comment on column public.tasks.due_at is 'When it should be done. Empty: no hurry.';
-comment on column public.tasks.created_at is 'When the task was made.';
-comment on column public.tasks.updated_at is 'When the task last changed. Kept by a trigger.';
 
 comment on policy "A person sees their own profile; a superuser sees all" on public.profiles is
   'The superuser is looked up once per statement: private.is_superuser().';
@@ -236,12 +219,10 @@ comment on policy "An owner deletes their tasks" on public.tasks is 'For good.';
 comment on trigger touch_updated_at on public.profiles is 'Keeps updated_at.';
 comment on trigger touch_task on public.tasks is 'Keeps version and updated_at.';
 
-comment on function private.touch_updated_at() is 'Trigger of public.profiles: updated_at is now.';
-comment on function private.touch_task() is 'Trigger of public.tasks: one version further, updated_at is now.';
 comment on function private.keep_profile() is
   'Trigger of auth.users: makes the profile, copies the e-mail to it, and takes the person out of it on soft deletion.';
 comment on function private.account_is_superuser(uuid) is
   'Whether an account may sign in and is a superuser, by profiles.is_superuser or by app_metadata.is_superuser.';
 comment on function private.is_superuser() is 'Whether the caller is a superuser now, whatever their token says.';
-comment on function public.custom_access_token_hook(jsonb) is
+comment on function private.custom_access_token_hook(jsonb) is
   'For Supabase Auth alone: adds the claim user_role (superuser or user) to the claims of a token.';

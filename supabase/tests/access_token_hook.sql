@@ -1,4 +1,4 @@
--- public.custom_access_token_hook: what Supabase Auth gets from it, and that nobody else may ask.
+-- private.custom_access_token_hook: what Supabase Auth gets from it, and that nobody else may ask.
 begin;
 set local client_min_messages = warning;
 create extension if not exists pgtap with schema extensions;
@@ -30,35 +30,35 @@ $$;
 
 select plan(15);
 
-select has_function('public', 'custom_access_token_hook', array['jsonb']);
-select is_definer('public', 'custom_access_token_hook', array['jsonb']);
+select has_function('private', 'custom_access_token_hook', array['jsonb']);
+select is_definer('private', 'custom_access_token_hook', array['jsonb']);
 select is(
-  public.custom_access_token_hook(pg_temp.event(:'ada')) -> 'claims' ->> 'user_role', 'user', 'A user is called one');
+  private.custom_access_token_hook(pg_temp.event(:'ada')) -> 'claims' ->> 'user_role', 'user', 'A user is called one');
 select is(
-  public.custom_access_token_hook(pg_temp.event(:'root')) -> 'claims' ->> 'user_role', 'superuser',
+  private.custom_access_token_hook(pg_temp.event(:'root')) -> 'claims' ->> 'user_role', 'superuser',
   'A superuser is called one');
 select is(
-  public.custom_access_token_hook(pg_temp.event(:'root')),
+  private.custom_access_token_hook(pg_temp.event(:'root')),
   jsonb_build_object('claims', pg_temp.event(:'root') -> 'claims' || '{"user_role": "superuser"}'),
   'Every other claim stays as it was, role among them, and nothing else is said');
 select is(
-  public.custom_access_token_hook(jsonb_set(pg_temp.event(:'ada'), '{claims,user_role}', '"superuser"'))
+  private.custom_access_token_hook(jsonb_set(pg_temp.event(:'ada'), '{claims,user_role}', '"superuser"'))
     -> 'claims' ->> 'user_role',
   'user', 'A claim of that name is never taken over');
 select is(
-  public.custom_access_token_hook(pg_temp.event(gen_random_uuid())) -> 'claims' ->> 'user_role', 'user',
+  private.custom_access_token_hook(pg_temp.event(gen_random_uuid())) -> 'claims' ->> 'user_role', 'user',
   'An account without a profile is no reason to refuse a token');
 update auth.users set raw_app_meta_data = '{"is_superuser": true}' where id = :'ada';
 select is(
-  public.custom_access_token_hook(pg_temp.event(:'ada')) -> 'claims' ->> 'user_role', 'superuser',
+  private.custom_access_token_hook(pg_temp.event(:'ada')) -> 'claims' ->> 'user_role', 'superuser',
   'app_metadata shows as well');
 update auth.users set banned_until = 'infinity' where id = :'root';
 select is(
-  public.custom_access_token_hook(pg_temp.event(:'root')) -> 'claims' ->> 'user_role', 'user',
+  private.custom_access_token_hook(pg_temp.event(:'root')) -> 'claims' ->> 'user_role', 'user',
   'A banned superuser is none');
 
 select ok(
-  not has_function_privilege(role, 'public.custom_access_token_hook(jsonb)', 'execute'), role || ' may not run it')
+  not has_function_privilege(role, 'private.custom_access_token_hook(jsonb)', 'execute'), role || ' may not run it')
 from unnest(array['anon', 'authenticated', 'service_role', 'api_main']) role;
 select is_empty(
   $$select from pg_proc, aclexplode(proacl) a where proname = 'custom_access_token_hook' and a.grantee = 0$$,
@@ -66,7 +66,7 @@ select is_empty(
 select case
   when exists (select from pg_roles where rolname = 'supabase_auth_admin')
   then ok(has_function_privilege(
-    'supabase_auth_admin', 'public.custom_access_token_hook(jsonb)', 'execute'), 'Supabase Auth may run it')
+    'supabase_auth_admin', 'private.custom_access_token_hook(jsonb)', 'execute'), 'Supabase Auth may run it')
   else skip('There is no Supabase Auth here', 1)
 end;
 

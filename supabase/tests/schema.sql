@@ -16,7 +16,7 @@ from pg_class c join ours o on o.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e');
 
-select plan(16);
+select plan(17);
 
 -- Everything explains itself in the table editor
 select is_empty(
@@ -56,6 +56,9 @@ select policies_are('public', 'tasks', array[
 select policies_are('public', 'profiles', array[
   'A person sees their own profile; a superuser sees all', 'A person changes their own profile'
 ]);
+select policies_are('public', 'api_tokens', array[
+  'An owner sees their tokens', 'A person makes tokens of their own', 'An owner revokes their tokens'
+]);
 select is_empty(
   $$select tablename, policyname from pg_policies
     where schemaname = 'public' and (cmd = 'ALL' or 'public' = any (roles))$$,
@@ -73,12 +76,13 @@ select set_eq(
   $$select f.proname, r.rolname from our_functions f, pg_roles r
     where r.rolname in ('anon', 'authenticated', 'service_role') and f.proname in (
       'is_superuser', 'account_is_superuser', 'may_sign_in', 'session_is_live', 'keep_profile', 'touch_updated_at',
-      'touch_task', 'prefix_query', 'highlight', 'custom_access_token_hook'
+      'touch_task', 'prefix_query', 'highlight', 'custom_access_token_hook', 'use_api_token'
     ) and has_function_privilege(r.oid, f.oid, 'execute')$$,
   $$values
     ('is_superuser'::name, 'authenticated'::name), ('session_is_live', 'authenticated'),
     ('prefix_query', 'authenticated'), ('highlight', 'authenticated'), ('prefix_query', 'service_role'),
-    ('highlight', 'service_role'), ('account_is_superuser', 'service_role')$$,
+    ('highlight', 'service_role'), ('account_is_superuser', 'service_role'),
+    ('use_api_token', 'anon')$$,
   'The API roles may run what is meant for them');
 
 -- Logins

@@ -44,7 +44,7 @@ def test_an_account_that_supabase_auth_makes_has_a_profile_and_a_role_in_its_tok
     with psycopg.connect(server.url(database, user="supabase_auth_admin")) as supabase_auth:
         supabase_auth.execute("insert into auth.users (id, email) values (%s, 'ada@example.com')", [account])
         event = json.dumps({"user_id": str(account), "claims": {"role": "authenticated"}})
-        answer = supabase_auth.execute("select public.custom_access_token_hook(%s)", [event]).fetchone()
+        answer = supabase_auth.execute("select private.custom_access_token_hook(%s)", [event]).fetchone()
     assert answer == ({"claims": {"role": "authenticated", "user_role": "user"}},)
     assert _users(url, account) == [("unconfirmed", 0)]
 
