@@ -29,7 +29,8 @@ select plan(29);
 -- Ada, with her own tokens and with Bob's
 set local role authenticated;
 set local request.jwt.claims = :'as_ada';
-select set_eq('select name from public.api_tokens', array['of Ada', 'over'], 'An owner sees their tokens, and no others');
+select set_eq(
+  'select name from public.api_tokens', array['of Ada', 'over'], 'An owner sees their tokens, and no others');
 select throws_ok('select digest from public.api_tokens', '42501', null, 'Nobody sees a digest');
 select throws_ok('select * from public.api_tokens', '42501', null, 'not even by asking for everything');
 select lives_ok(
@@ -42,7 +43,9 @@ select throws_ok(
   '42501', null, 'A person makes no token for somebody else');
 select throws_ok(
   format('update public.api_tokens set %I = default', column_name), '42501', null, 'Nobody changes ' || column_name)
-from unnest(array['id', 'owner_id', 'name', 'scopes', 'digest', 'expires_at', 'last_used_at', 'created_at']) column_name;
+from unnest(array[
+  'id', 'owner_id', 'name', 'scopes', 'digest', 'expires_at', 'last_used_at', 'created_at'
+]) column_name;
 select is_empty(
   $$delete from public.api_tokens where name = 'of Bob' returning id$$,
   'A revocation of somebody else''s token reaches nothing');
