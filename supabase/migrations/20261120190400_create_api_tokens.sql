@@ -14,6 +14,12 @@ create table public.api_tokens (
 );
 
 comment on table public.api_tokens is 'Personal access tokens. Delete a row to revoke its token.';
+comment on column public.api_tokens.id is 'Names the token in the API; no secret.';
+comment on column public.api_tokens.owner_id is 'Whose rows the token reaches.';
+comment on column public.api_tokens.name is 'What its owner calls it.';
+comment on column public.api_tokens.scopes is 'What it may do, such as tasks:read.';
+comment on column public.api_tokens.expires_at is 'When it ends by itself. Empty: never.';
+comment on column public.api_tokens.created_at is 'When it was made.';
 comment on column public.api_tokens.hint is 'The end of the token, to tell it from others.';
 comment on column public.api_tokens.digest is 'SHA-256 of the token, in hex. No API role may read it.';
 comment on column public.api_tokens.last_used_at is 'To the minute.';
@@ -49,6 +55,10 @@ create policy "A person makes tokens of their own" on public.api_tokens
   for insert to authenticated with check (owner_id = (select auth.uid()));
 create policy "An owner revokes their tokens" on public.api_tokens
   for delete to authenticated using (owner_id = (select auth.uid()));
+
+comment on policy "An owner sees their tokens" on public.api_tokens is 'But never the digest, which is not granted.';
+comment on policy "A person makes tokens of their own" on public.api_tokens is 'owner_id is the caller.';
+comment on policy "An owner revokes their tokens" on public.api_tokens is 'By deleting them; nobody changes one.';
 
 revoke all on public.api_tokens from anon, authenticated, service_role;
 grant select (id, owner_id, name, scopes, hint, expires_at, last_used_at, created_at), delete

@@ -13,7 +13,7 @@ INTENDED = {
     "anon": set[str](),
     "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight"},
     "auth_admin": {"may_sign_in"},
-    "service_role": {"prefix_query", "highlight"},
+    "service_role": {"prefix_query", "highlight", "account_is_superuser"},
 }
 
 # Each finds what must not exist.
