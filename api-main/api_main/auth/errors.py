@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from api_main.core.errors import (
+    ApiError,
     Conflict,
     NotFound,
     PermissionDenied,
@@ -91,8 +92,10 @@ class RefreshTokenReused(Unauthenticated):
     code, message = "refresh_token_reused", "This refresh token was used before. The session has been ended."
 
 
-class AccountDisabled(PermissionDenied):
-    code, message = "account_disabled", "This account is disabled."
+class AccountDisabled(ApiError):
+    """No `PermissionDenied`, which tells those who have not signed in yet to do so."""
+
+    code, status, message = "account_disabled", 403, "This account is disabled."
 
 
 class WrongPassword(PermissionDenied):

@@ -5,20 +5,28 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, JsonValue, SecretStr
 
-from api_main.core.fields import Strict, Text, Timestamp
+from api_main.core.fields import Strict, Timestamp
 
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
 """E-mails are compared, and stored, without case."""
 
 
-def _without_nul(secret: SecretStr) -> SecretStr:
-    if "\x00" in secret.get_secret_value():
+def _storable(text: str) -> str:
+    """What bcrypt and Postgres take as it is: UTF-8 without NUL."""
+    if "\x00" in text:
         raise ValueError("NUL characters are not allowed")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("Half of a surrogate pair is not a character")
+    return text
+
+
+def _storable_secret(secret: SecretStr) -> SecretStr:
+    _storable(secret.get_secret_value())
     return secret
 
 
-Password = Annotated[SecretStr, Field(min_length=1, max_length=1024), AfterValidator(_without_nul)]
-FullName = Annotated[Text, Field(min_length=1, max_length=255)]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=1024), AfterValidator(_storable_secret)]
+FullName = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 Username = Annotated[str, Field(pattern=r"^[a-z0-9_]{3,30}$", examples=["ada_l"])]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, examples=["en", "pt-BR"])]
 

@@ -36,6 +36,7 @@ class Cursor(BaseModel):
         try:
             found, key, row_id = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             cursor = cls(order=found, key=key, id=row_id)
+            key.encode()  # half a surrogate pair is a UnicodeEncodeError, which is a ValueError
         except (ValueError, TypeError, RecursionError):
             raise InvalidCursor(field="cursor") from None
         if cursor.order != order or "\x00" in key:

@@ -14,7 +14,11 @@ begin
   end loop;
 end $$;
 
-alter role service_role bypassrls;
+do $$ begin
+  alter role service_role bypassrls;
+exception when insufficient_privilege then
+  null;  -- a managed PostgreSQL may keep this for itself: service_role then sees nothing, and we do without it
+end $$;
 -- Supabase's own limits: api-main reads them from the catalogue and applies them in each transaction.
 alter role anon set statement_timeout = '3s';
 alter role authenticated set statement_timeout = '8s';

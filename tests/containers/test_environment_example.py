@@ -1,0 +1,99 @@
+"""`.env.example` documents every variable, and shows its default."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings
+
+from api_main.core.settings import PLACEHOLDER, AdminSettings, Settings
+from local_stack.configuration import Configuration
+from tests.containers.compose import ROOT, read_compose, variables
+
+EXAMPLE = ROOT / ".env.example"
+ASSIGNMENT = re.compile(r"# ([A-Z][A-Z_]+)=(.+)")
+SHOWN: dict[str, str] = {
+    match[1]: match[2]
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines()
+    if (match := ASSIGNMENT.fullmatch(line))
+}
+MODELS: list[type[BaseSettings]] = [Settings, AdminSettings, Configuration]
+FIELDS = {name.upper() for model in MODELS for name in model.model_fields}
+DEFAULTS = {
+    name: field.default
+    for name, field in Settings.model_fields.items()
+    if not field.is_required() and field.default not in (None, ())
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of somebody who takes every # away."""
+    for name in SHOWN:
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / ".env"
+    file.write_text("\n".join(f"{name}={value}" for name, value in SHOWN.items()), encoding="utf-8")
+    return Settings(_env_file=file)
+
+
+def test_every_variable_is_documented_and_nothing_else() -> None:
+    of_compose = {name for name in variables() if name not in FIELDS}
+    assert of_compose == {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_MAIN_PASSWORD"}
+    assert set(SHOWN) == FIELDS | of_compose
+
+
+def test_every_variable_is_explained_by_the_lines_above_it() -> None:
+    above = ""
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
+        if match := ASSIGNMENT.fullmatch(line):
+            assert re.match(r"# [\w(]", above), match[1]
+        above = line
+
+
+def test_a_copy_changes_nothing() -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+def test_every_value_that_is_shown_is_accepted(settings: Settings) -> None:
+    assert settings.trusted_issuers
+    assert settings.supabase_url
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_what_is_shown_is_the_default(settings: Settings, name: str) -> None:
+    assert getattr(settings, name) == DEFAULTS[name]
+
+
+def test_compose_has_the_same_defaults() -> None:
+    defaults = {name: default for name, default in variables().items() if default is not None}
+    assert defaults == {name: SHOWN[name] for name in defaults}
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "JWT_SIGNING_KEYS", "SUPABASE_JWT_SECRET"])
+def test_production_refuses_what_is_shown_in_place_of_a_secret(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = {"DATABASE_URL": "postgresql://db/x", "JWT_SIGNING_KEYS": "[]", "SUPABASE_JWT_SECRET": "s" * 32}
+    for variable, value in {"ENVIRONMENT": "production", **good}.items():
+        monkeypatch.setenv(variable, value)
+    Settings(_env_file=None)
+    monkeypatch.setenv(name, SHOWN[name].strip("'"))
+    with pytest.raises(ValidationError, match=f"{name} still holds the placeholder"):
+        Settings(_env_file=None)
+
+
+def test_every_secret_is_shown_as_a_placeholder() -> None:
+    secrets = {name.upper() for name, field in Settings.model_fields.items() if SecretStr in _parts(field.annotation)}
+    passwords = {name for name in SHOWN if name.endswith("PASSWORD")}
+    for name in secrets | passwords | {"DATABASE_URL", "MIGRATION_DATABASE_URL"}:
+        assert PLACEHOLDER in SHOWN[name], name
+
+
+def _parts(annotation: object) -> tuple[object, ...]:
+    return getattr(annotation, "__args__", (annotation,))
+
+
+def test_compose_passes_on_every_setting_that_a_container_may_need() -> None:
+    passed = set(read_compose()["services"]["api-main"]["environment"])
+    elsewhere = {"JWT_SIGNING_KEYS_FILE", "DATABASE_TRANSACTION_POOLER", "SUPABASE_URL", "SUPABASE_JWT_SECRET"}
+    assert passed == {name.upper() for name in Settings.model_fields} - elsewhere

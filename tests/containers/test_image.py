@@ -1,0 +1,88 @@
+"""The image's steps in a clean folder, and the containers that docker-compose.yml would start from it."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from api_main.auth.generate import generate_signing_key
+from local_stack.postgres import free_port
+from tests.containers.compose import environment_of, read_compose
+from tests.containers.image import Image
+from tests.migrations.servers import Server, embedded_18
+
+SECONDS = 30
+MIGRATE: list[str] = read_compose()["services"]["migrate"]["command"]
+INTRUDER = ["python", "-c", "open('/app/api-main/api_main/main.py', 'a')"]
+NEW_ACCOUNT = {"email": "ada@example.com", "password": "correct-horse-battery"}
+
+
+def test_the_image_migrates_serves_without_rights_reports_its_health_and_stops(tmp_path: Path) -> None:
+    port = free_port()
+    image = Image(tmp_path / "image", port)
+    image.build()
+    with embedded_18(tmp_path / "postgres") as server:
+        assert _run(image, MIGRATE, _environment("migrate", server)) == (0, "")
+        assert _run(image, MIGRATE, _environment("migrate", server)) == (0, "")
+        assert _run(image, image.runtime.health_check, {})[0] != 0
+        with _api(image, _environment("api-main", server)) as api:
+            _assert_serves(f"http://127.0.0.1:{port}")
+        _assert_stopped(api)
+    if image.account is not None:
+        assert "Permission denied" in _run(image, INTRUDER, {})[1]
+
+
+def _environment(service: str, server: Server) -> dict[str, str]:
+    """What compose would hand over, with the address of our server instead of a container's."""
+    given = {
+        "POSTGRES_PASSWORD": server.password,
+        "API_MAIN_PASSWORD": "of-the-api",
+        "JWT_SIGNING_KEYS": json.dumps([generate_signing_key()]),
+    }
+    address = f"@127.0.0.1:{server.port}/"
+    return {name: value.replace("@postgres:5432/", address) for name, value in environment_of(service, given).items()}
+
+
+def _run(image: Image, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    process = image.start(command, environment)
+    said, _ = process.communicate(timeout=SECONDS)
+    return process.returncode, said
+
+
+@contextmanager
+def _api(image: Image, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """The image's own command, once its own health check says that it is well."""
+    process = image.start(image.runtime.command, environment)
+    try:
+        deadline = time.monotonic() + SECONDS
+        while _run(image, image.runtime.health_check, {})[0] != 0:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "the API was not healthy in time"
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+
+
+def _assert_serves(url: str) -> None:
+    with httpx.Client(base_url=url) as client:
+        assert client.get("/health/ready").status_code == 200
+        registered = client.post("/api/v1/auth/register", json=NEW_ACCOUNT)
+        assert registered.status_code == 201, registered.text
+        token = registered.json()["data"]["access_token"]
+        tasks = client.get("/api/v1/tasks", headers={"Authorization": f"Bearer {token}"})
+        assert (tasks.status_code, tasks.json()["data"]) == (200, [])
+
+
+def _assert_stopped(api: subprocess.Popen[str]) -> None:
+    """In good order: uvicorn ends by the signal it was sent, which as a container's process 1 means with 0."""
+    assert api.returncode in {0, -signal.SIGTERM}
+    said, _ = api.communicate()
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert "stopped" in {line["event"] for line in lines}
+    assert NEW_ACCOUNT["password"] not in json.dumps(lines)
