@@ -187,6 +187,22 @@ async def test_a_session_that_failed_leaves_no_identity(database: Database, ada:
     await assert_nobody(database)
 
 
+async def test_reads_go_on_after_a_rollback_that_deallocated_their_statements(
+    database: Database, stage: Stage, ada: Identity
+) -> None:
+    """psycopg deallocates every statement of the connection once it has prepared one of its own."""
+    reader, expected = database.reader(ada), str(stage.people["ada"].id).encode()
+    (before,) = await reader.fetch(Query(TASKS))
+    async with database.session(ada) as session:
+        for _ in range(7):  # the sixth is prepared
+            await ask(session, TASKS)
+        await session.rollback()
+    for query in (Query(TASKS), Query("select owner_id, 1 from public.tasks"), Query(TASKS)):
+        (after,) = await reader.fetch(query)
+        assert {row[0] for row in after} == {row[0] for row in before} == {expected}
+    assert database._pool.get_stats()["connections_num"] == 1  # and it was the same connection
+
+
 @pytest.mark.parametrize("setting", LEGACY)
 async def test_claims_that_somebody_left_on_the_connection_never_win(
     database: Database, stage: Stage, ada: Identity, bob: Identity, setting: str

@@ -120,7 +120,8 @@ class Timeout:
             return
 
         async def send_and_stop_the_clock(message: Message) -> None:
-            clock.reschedule(None)
+            if not clock.expired():  # it has, and an answer is here: a library swallowed the cancellation
+                clock.reschedule(None)
             await send(message)
 
         try:

@@ -89,9 +89,13 @@ class RlsConnection(AsyncConnection[Any]):
         """
         prelude = self.prelude(identity, read_only=True)
         async with self.closed_if_interrupted():
-            if self.pipelines:
+            if not self.pipelines:
+                return await self._read_in_steps(prelude, *queries)
+            try:
                 return await self.wait(self._exchange(prelude, *queries))
-            return await self._read_in_steps(prelude, *queries)
+            except errors.InvalidSqlStatementName:  # psycopg's rollback deallocates every statement, ours among them
+                self._prepared_reads.clear()
+                return await self.wait(self._exchange(prelude, *queries))
 
     @asynccontextmanager
     async def closed_if_interrupted(self) -> AsyncIterator[None]:
@@ -118,9 +122,10 @@ class RlsConnection(AsyncConnection[Any]):
         if failed is None:
             _of_the_prelude, *rows = (_rows(result) for result in results if result.status == ExecStatus.TUPLES_OK)
             return rows
-        if added:  # which of them the server has prepared is not worth knowing: begin anew
-            pgconn.finish()
-        raise errors.error_from_result(failed, encoding=self.info.encoding)
+        error = errors.error_from_result(failed, encoding=self.info.encoding)
+        if added and not isinstance(error, errors.InvalidSqlStatementName):
+            pgconn.finish()  # which of them the server has prepared is not worth knowing: begin anew
+        raise error
 
     def _send(self, pgconn: PGconn, query: Query) -> bool:
         """Queue a statement, prepared if there is room. Returns whether it had to be prepared first."""
