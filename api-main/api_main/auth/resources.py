@@ -43,7 +43,9 @@ def add_resources(
     app.state.settings = settings
     app.state.verifier = verifier
     app.state.service_verifier = service_verifier
-    app.state.personal_token_verifier = PersonalTokenVerifier(database)
+    app.state.personal_token_verifier = PersonalTokenVerifier(
+        database, remembered_seconds=0 if settings.revocation_strict else settings.revocation_seconds
+    )
     app.state.jwks = keys.jwks if keys else {"keys": []}
     app.state.revocations = _revocations(settings, database)
     if not settings.is_standalone:
