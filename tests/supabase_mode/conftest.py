@@ -26,8 +26,8 @@ def supabase() -> Iterator[respx.MockRouter]:
         yield router
 
 
-@pytest.fixture
-def serve(settings: Settings, supabase: respx.MockRouter) -> Serve:
+@pytest.fixture(scope="session")
+def serve(settings: Settings) -> Serve:
     """The API in Supabase mode on the real database."""
 
     @asynccontextmanager
@@ -50,10 +50,15 @@ def serve(settings: Settings, supabase: respx.MockRouter) -> Serve:
     return start
 
 
-@pytest.fixture
-async def api(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(scope="session")
+async def served(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
     async with serve() as http:
         yield http
+
+
+@pytest.fixture
+def api(served: httpx.AsyncClient, supabase: respx.MockRouter) -> httpx.AsyncClient:
+    return served
 
 
 def in_project(person: Person) -> Person:

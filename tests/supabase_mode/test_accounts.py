@@ -1,6 +1,7 @@
 """`/api/v1/auth` on a Supabase project: the same answers as ever, while Supabase Auth keeps the accounts."""
 
 import time
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -87,7 +88,7 @@ async def test_signing_in_gives_the_tokens_that_the_project_gave(
     ids=["no e-mail", "no identities", "no role"],
 )
 async def test_a_user_that_lacks_something_is_shown_all_the_same(
-    api: httpx.AsyncClient, supabase: respx.MockRouter, user: dict[str, object]
+    api: httpx.AsyncClient, supabase: respx.MockRouter, user: dict[str, Any]
 ) -> None:
     supabase.post("/token").respond(json=project.session(**user))
     assert (await login(api)).json()["data"]["user"].keys() >= FIELDS
@@ -196,7 +197,7 @@ async def test_a_change_stands_even_if_signing_the_others_out_fails(
 
 @pytest.mark.parametrize("user", [{"email": None, "phone": "15550100"}, {"email": None, "is_anonymous": True}])
 async def test_an_account_without_an_email_proves_itself_by_phone_or_not_at_all(
-    api: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person, user: dict[str, object]
+    api: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person, user: dict[str, Any]
 ) -> None:
     calls = Password(supabase, ada)
     calls.user.respond(json=project.user(id=str(ada.id), **user))
