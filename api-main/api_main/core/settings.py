@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, Secret, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The values that `.env.example` shows: fine on a laptop, a stop anywhere else.
@@ -39,7 +39,7 @@ def _json(value: Any) -> Any:
 PostgresUrl = Annotated[str, Field(pattern=r"^postgres(ql)?://")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), BeforeValidator(_without_slash)]
 ApiKey = Annotated[str, Field(pattern=API_KEY)]
-SecretApiKey = Annotated[SecretStr, Field(pattern=API_KEY)]
+SecretApiKey = Secret[ApiKey]
 SmtpUrl = Annotated[str, Field(pattern=r"^smtps?://")]
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_comma_separated)]
 
