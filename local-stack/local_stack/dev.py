@@ -11,6 +11,7 @@ import psycopg
 from api_main.auth.generate import generate_signing_key
 from local_stack import database, seed
 from local_stack.api_process import APPLICATION, ApiProcess, check_port
+from local_stack.client_keys import ClientKeys
 from local_stack.configuration import Configuration, read_configuration
 from local_stack.data_directory import keep_secret, open_data_directory
 from local_stack.errors import StartError
@@ -22,6 +23,10 @@ from local_stack.stop_request import StopRequest, StopRequested
 READY_SECONDS = 30.0
 # The API gets an address of its own; whoever takes it over must not find an administrator's beside it.
 ADMINISTRATOR_VARIABLES = {"DATABASE_URL", "MIGRATION_DATABASE_URL", "PGUSER", "PGPASSWORD", "PGPASSFILE"}
+
+
+# What is handy on a laptop and wrong elsewhere; the environment may still say otherwise.
+DEFAULTS = {"EMAIL_AUTOCONFIRM": "true", "ANONYMOUS_USERS_ENABLED": "true"}
 
 
 class Stack:
@@ -40,6 +45,7 @@ class Stack:
         resources.enter_context(open_data_directory(self.data))
         self.api.stop_leftover()
         check_port(self.configuration.host, self.configuration.port)
+        self.client_keys = ClientKeys(self.data / "client_keys.json")
         self.stop.check()
         address = self._database(resources)
         self.stop.check()
@@ -83,7 +89,7 @@ class Stack:
         if not given:
             keep_secret(keys, lambda: json.dumps([generate_signing_key()], indent=2))
             kept["JWT_SIGNING_KEYS_FILE"] = str(keys)
-        return kept | {
+        return DEFAULTS | self.client_keys.environment | kept | {
             "DATABASE_URL": database_url,
             "PUBLIC_URL": self.configuration.public_url or self.configuration.api_url,
             "ENVIRONMENT": "development",
@@ -119,6 +125,8 @@ class Stack:
         ]
         if self.configuration.supabase_url is None and (accounts := seed.demo_accounts(address.admin_url)):
             rows.append(("Demo accounts", f"{', '.join(accounts)} (password {seed.DEMO_PASSWORD})"))
+        if self.configuration.supabase_url is None:
+            rows += [*self.client_keys.rows, ("Mailbox", f"{self.configuration.api_url}/dev/mail")]
         table([*rows, ("Stop", "Ctrl-C")])
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.migrations.missing import missing
 from tests.migrations.servers import DEBIAN_15, Server, debian_15, embedded_18
 from tests.migrations.supabase_cli import SupabaseCli, install
+from tests.missing import missing
 
 StartServer = Callable[[Path], AbstractContextManager[Server]]
 NewServer = Callable[[int], Server]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api_main.migrations.files import DIRECTORY
-from tests.migrations.missing import missing
+from tests.missing import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "node_modules" / "supabase" / "package.json"

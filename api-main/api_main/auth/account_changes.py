@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
-from api_main.auth import one_time_tokens, passwords, repository
+from api_main.auth import passwords, repository
 from api_main.auth.errors import (
+    AnonymousPassword,
     EmailTaken,
     OneTimeTokenInvalid,
     ReauthenticationInvalid,
@@ -18,7 +17,7 @@ from api_main.auth.errors import (
 )
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.models import User
-from api_main.auth.one_time_tokens import TokenKind
+from api_main.auth.one_time_tokens import OneTimeTokens, TokenKind
 from api_main.auth.principal import Principal
 from api_main.auth.service import AUTH_ADMIN, Accounts
 from api_main.auth.user_object import UserObject, user_object
@@ -41,9 +40,10 @@ class AccountChange:
 class AccountChanges:
     """Changes that people make to their own accounts."""
 
-    def __init__(self, database: Database, accounts: Accounts, settings: Settings) -> None:
+    def __init__(self, database: Database, accounts: Accounts, tokens: OneTimeTokens, settings: Settings) -> None:
         self._database = database
         self._accounts = accounts
+        self._tokens = tokens
         self._settings = settings
 
     async def read(self, principal: Principal) -> UserObject:
@@ -76,11 +76,12 @@ class AccountChanges:
 
         Raises:
             SamePassword, WeakPassword
+            AnonymousPassword: there is no e-mail to go with it.
             EmailTaken: another account has the e-mail.
             ReauthenticationNeeded, ReauthenticationInvalid: the password may only be changed by somebody fresh.
         """
-        hashed = await self._checked_hash(principal, change.password) if change.password is not None else None
-        try:
+        hashed = None if change.password is None else await self._checked_hash(principal, change, change.password)
+        with repository.refusing_a_taken_email():
             async with self._database.session(AUTH_ADMIN) as session:
                 user = await _own(session, principal)
                 if hashed is not None:
@@ -90,21 +91,18 @@ class AccountChanges:
                     user.raw_user_meta_data = merged(user.raw_user_meta_data, change.metadata)
                 if change.email is not None and change.email != user.email:
                     await self._set_email(session, user, change.email)
-                user.updated_at = datetime.now(UTC)
                 await session.flush()
                 changed = await _to_object(session, user)
-        except IntegrityError as error:
-            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
-                raise
-            raise EmailTaken(field="email") from None
         record(SecurityEvent.PASSWORD_CHANGED if hashed else SecurityEvent.ACCOUNT_CHANGED, subject=principal.subject)
         return changed
 
-    async def _checked_hash(self, principal: Principal, password: str) -> str:
+    async def _checked_hash(self, principal: Principal, change: AccountChange, password: str) -> str:
         passwords.check_strength(password, minimum=self._settings.password_min_length)
         async with self._database.session(AUTH_ADMIN) as session:
-            present = (await _own(session, principal)).encrypted_password
-        if present is not None and await passwords.verify_password(password, present):
+            own = await _own(session, principal)
+        if own.is_anonymous and own.email is None and change.email is None:
+            raise AnonymousPassword(field="password")
+        if own.encrypted_password and await passwords.verify_password(password, own.encrypted_password):
             raise SamePassword(field="password")
         return await passwords.hash_password(password)
 
@@ -116,22 +114,23 @@ class AccountChanges:
             return
         if not nonce:
             raise ReauthenticationNeeded
-        link = one_time_tokens.link_token(user.email or "", nonce)
+        await self._accounts.begin_attempt(str(user.id), user.id)
         try:
-            await one_time_tokens.redeem(
-                session, [TokenKind.REAUTHENTICATION], link, self._settings.one_time_token_seconds
-            )
+            link = self._tokens.link(user.email or "", nonce)
+            await self._tokens.redeem(session, [TokenKind.REAUTHENTICATION], link)
         except OneTimeTokenInvalid:
             raise ReauthenticationInvalid from None
+        await self._accounts.forget_attempts(str(user.id))
 
     async def _set_email(self, session: RlsSession, user: User, email: str) -> None:
         if await repository.find_user(session, email) is not None:
             raise EmailTaken(field="email")
         if user.is_anonymous and self._settings.email_autoconfirm:
             await apply_email(session, user, email)
-        else:
-            user.email_change = email
-            user.email_change_confirm_status = 0
+            return
+        user.email_change, user.email_change_confirm_status = email, 0
+        # Links to the e-mail that was wanted before must not confirm this one.
+        await self._tokens.void(session, user.id, [TokenKind.EMAIL_CHANGE_NEW, TokenKind.EMAIL_CHANGE_CURRENT])
 
 
 async def apply_email(session: RlsSession, user: User, email: str) -> None:

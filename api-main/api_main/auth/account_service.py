@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fastapi import BackgroundTasks
-
 from api_main.auth.account_changes import AccountChanges
+from api_main.auth.afterwards import Afterwards
 from api_main.auth.links import EmailLinks, LinkType
 from api_main.auth.principal import Principal
 from api_main.auth.repository import Scope
@@ -26,7 +25,7 @@ class Caller:
 class AccountService(Protocol):
     """Accounts as their owners use them. The errors are those of `auth/errors.py`, in both modes."""
 
-    async def register(self, form: NewAccount, device: Device, later: BackgroundTasks) -> Tokens | UserObject:
+    async def register(self, form: NewAccount, device: Device, later: Afterwards) -> Tokens | UserObject:
         """Create an account: signed in where e-mails need no confirmation, else its user object.
 
         Raises:
@@ -72,10 +71,10 @@ class StandaloneAccounts:
         self._links = links
         self._site_url = site_url
 
-    async def register(self, form: NewAccount, device: Device, later: BackgroundTasks) -> Tokens | UserObject:
+    async def register(self, form: NewAccount, device: Device, later: Afterwards) -> Tokens | UserObject:
         answer = await self._accounts.sign_up(form, device)
         if isinstance(answer, UserObject):
-            later.add_task(self._links.send, LinkType.SIGNUP, form.email, self._site_url)
+            later.do(self._links.send, LinkType.SIGNUP, form.email, self._site_url)
         return answer
 
     async def sign_in(self, email: str, password: str, device: Device) -> Tokens:

@@ -1,31 +1,21 @@
-"""What administrators do with accounts: list, create, change, ban, delete, invite, make links."""
+"""What administrators do with accounts: list, create, change, ban, delete."""
 
-import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-
-from api_main.auth import one_time_tokens, passwords, repository
+from api_main.auth import passwords, repository
 from api_main.auth.account_changes import merged
-from api_main.auth.errors import EmailTaken, UserNotFound
+from api_main.auth.durations import parse_duration
+from api_main.auth.errors import InvalidDuration, UserNotFound
 from api_main.auth.events import SecurityEvent, record
-from api_main.auth.links import LINKS, EmailLinks, LinkType, stamp
 from api_main.auth.models import User
-from api_main.auth.one_time_tokens import IssuedToken, TokenKind
 from api_main.auth.service import AUTH_ADMIN, EMAIL_PROVIDER
 from api_main.auth.user_object import UserObject, user_object
 from api_main.core.database import Database, RlsSession
-from api_main.core.errors import BadRequest
 from api_main.core.settings import Settings
-
-FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-# A Go duration, as Supabase Auth takes it: "24h", "1h30m", "100ms" (https://pkg.go.dev/time#ParseDuration).
-DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +31,11 @@ class AccountForm:
     ban_duration: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MadeLink:
-    """A link that an administrator made, instead of having it mailed."""
-
-    user: UserObject
-    issued: IssuedToken
-    url: str
-    kind: LinkType
-
-
 class Administration:
     """The accounts as an administrator sees them."""
 
-    def __init__(self, database: Database, links: EmailLinks, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._links = links
         self._settings = settings
 
     async def list(self, *, page: int, per_page: int, words: str) -> tuple[list[UserObject], int]:
@@ -76,18 +55,13 @@ class Administration:
         """Create an account; without a password it can only sign in by link.
 
         Raises:
-            EmailTaken, WeakPassword, BadRequest
+            EmailTaken, WeakPassword, InvalidDuration
         """
         user = User(email=form.email, raw_app_meta_data=EMAIL_PROVIDER if form.email else {})
-        hashed = await self._hash(form.password)
-        _apply(user, form, hashed)
-        try:
+        _apply(user, form, await passwords.checked_hash(form.password, self._settings))
+        with repository.refusing_a_taken_email():
             async with self._database.session(AUTH_ADMIN) as session:
                 created = user_object(user, await repository.add_user(session, user))
-        except IntegrityError as error:
-            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
-                raise
-            raise EmailTaken(field="email") from None
         record(SecurityEvent.REGISTERED, subject=user.id, by="administrator")
         return created
 
@@ -95,24 +69,21 @@ class Administration:
         """Change an account. A ban takes effect at once, a new password ends its sessions.
 
         Raises:
-            UserNotFound, EmailTaken, WeakPassword, BadRequest
+            UserNotFound, EmailTaken, WeakPassword, InvalidDuration
         """
-        hashed = await self._hash(form.password)
-        try:
+        hashed = await passwords.checked_hash(form.password, self._settings)
+        with repository.refusing_a_taken_email():
             async with self._database.session(AUTH_ADMIN) as session:
                 user = await _found(session, user_id)
                 _apply(user, form, hashed)
                 if form.email is not None:
                     user.email = form.email
+                if form.email is not None or (form.email_confirm and user.email):
                     await repository.set_email_identity(session, user)
                 if hashed is not None:
                     await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
                 await session.flush()
                 changed = await _object(session, user)
-        except IntegrityError as error:
-            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
-                raise
-            raise EmailTaken(field="email") from None
         record(SecurityEvent.ACCOUNT_BANNED if form.ban_duration else SecurityEvent.ACCOUNT_CHANGED, subject=user_id)
         return changed
 
@@ -130,64 +101,18 @@ class Administration:
                 await session.delete(user)
         record(SecurityEvent.ACCOUNT_DELETED, subject=user_id, soft=soft)
 
-    async def invite(self, email: str, metadata: dict[str, Any], redirect_to: str) -> UserObject:
-        """Create an account that is not confirmed, and mail it an invitation.
-
-        Raises:
-            EmailTaken: it has a confirmed account.
-        """
-        made = await self.make_link(LinkType.INVITE, email, redirect_to, metadata=metadata)
-        await self._links.mail(LinkType.INVITE, LINKS[LinkType.INVITE].mail, email, made.issued, redirect_to)
-        return made.user
-
-    async def make_link(
-        self,
-        kind: LinkType,
-        email: str,
-        redirect_to: str,
-        *,
-        password: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> MadeLink:
-        """A link for an account, made where there is none and the kind allows it.
-
-        Raises:
-            UserNotFound: for a recovery.
-            EmailTaken: for a sign-up or an invitation.
-            WeakPassword
-        """
-        hashed = await self._hash(password)
-        async with self._database.session(AUTH_ADMIN) as session:
-            user = await repository.find_user(session, email)
-            kind, user = await _account_for_link(session, kind, user, email, hashed, metadata or {})
-            issued = await one_time_tokens.issue(session, user.id, LINKS[kind].token, email)
-            stamp(user, kind)
-            await session.flush()
-            shown = await _object(session, user)
-        return MadeLink(shown, issued, self._links.action_link(kind, issued.link, redirect_to), kind)
-
-    async def _hash(self, password: str | None) -> str | None:
-        if password is None:
-            return None
-        passwords.check_strength(password, minimum=self._settings.password_min_length)
-        return await passwords.hash_password(password)
-
 
 def ban_end(duration: str) -> datetime | None:
-    """When a ban of this Go duration ends; None for `none`, which lifts it.
+    """When a ban of this Go duration ends; None for `none` or no time at all, which lift it.
 
     Raises:
-        BadRequest: it is no duration.
+        InvalidDuration
     """
-    if duration == "none":
-        return None
-    parts = DURATION_PART.findall(duration)
-    if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise BadRequest("ban_duration must be a duration such as 24h, or none.", field="ban_duration")
     try:
-        return datetime.now(UTC) + timedelta(seconds=sum(float(number) * SECONDS[unit] for number, unit in parts))
-    except OverflowError:
-        return FOREVER
+        length = timedelta(0) if duration == "none" else parse_duration(duration)
+    except ValueError:
+        raise InvalidDuration(field="ban_duration") from None
+    return datetime.now(UTC) + length if length else None
 
 
 def _apply(user: User, form: AccountForm, hashed: str | None) -> None:
@@ -203,23 +128,6 @@ def _apply(user: User, form: AccountForm, hashed: str | None) -> None:
         user.raw_app_meta_data = merged(user.raw_app_meta_data, form.app_metadata)
     if form.ban_duration is not None:
         user.banned_until = ban_end(form.ban_duration)
-
-
-async def _account_for_link(
-    session: RlsSession, kind: LinkType, user: User | None, email: str, hashed: str | None, metadata: dict[str, Any]
-) -> tuple[LinkType, User]:
-    if user is None:
-        if kind is LinkType.RECOVERY:
-            raise UserNotFound
-        kind = LinkType.SIGNUP if kind is LinkType.MAGIC_LINK else kind
-        user = User(email=email, encrypted_password=hashed, raw_user_meta_data=metadata)
-        user.raw_app_meta_data = EMAIL_PROVIDER
-        await repository.add_user(session, user)
-    elif LINKS[kind].token is TokenKind.CONFIRMATION:
-        if user.email_confirmed_at is not None:
-            raise EmailTaken(field="email")
-        user.raw_user_meta_data = merged(user.raw_user_meta_data, metadata)
-    return kind, user
 
 
 async def _delete_softly(session: RlsSession, user: User) -> None:

@@ -119,6 +119,10 @@ def reader_for(*scopes: Scope) -> params.Security:
     return params.Security(get_reader, scopes=scopes)
 
 
+CurrentReader = Annotated[RlsReader, reader_for()]
+"""Fast reads as the caller, for those who signed in."""
+
+
 async def get_live_principal(request: Request, principal: VerifiedPrincipal) -> Principal:
     # A read of its own: a transaction left open here would keep a connection from the work that follows.
     revocations: Revocations = request.app.state.revocations

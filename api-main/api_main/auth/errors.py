@@ -52,20 +52,20 @@ class InvalidCredentials(Unauthenticated):
     code, message = "invalid_credentials", "E-mail or password is wrong."
 
 
-class EmailNotConfirmed(PermissionDenied):
-    code, message = "email_not_confirmed", "Confirm your e-mail first."
+class EmailNotConfirmed(ApiError):
+    code, status, message = "email_not_confirmed", 403, "Confirm your e-mail first."
 
 
-class SignUpDisabled(PermissionDenied):
-    code, message = "sign_up_disabled", "New accounts cannot be made here."
+class SignUpDisabled(ApiError):
+    code, status, message = "sign_up_disabled", 403, "New accounts cannot be made here."
 
 
-class AnonymousUsersDisabled(PermissionDenied):
-    code, message = "anonymous_users_disabled", "Accounts without an e-mail cannot be made here."
+class AnonymousUsersDisabled(ApiError):
+    code, status, message = "anonymous_users_disabled", 403, "Accounts without an e-mail cannot be made here."
 
 
-class OneTimeTokenInvalid(PermissionDenied):
-    code, message = "one_time_token_invalid", "The link or code is invalid or has expired."
+class OneTimeTokenInvalid(ApiError):
+    code, status, message = "one_time_token_invalid", 403, "The link or code is invalid or has expired."
 
 
 class ReauthenticationNeeded(PermissionDenied):
@@ -74,6 +74,10 @@ class ReauthenticationNeeded(PermissionDenied):
 
 class ReauthenticationInvalid(PermissionDenied):
     code, message = "reauthentication_invalid", "The confirmation code is invalid or has expired."
+
+
+class InvalidDuration(ValidationFailed):
+    code, message = "invalid_duration", "Write a duration such as 24h, or none."
 
 
 class UserNotFound(NotFound):
@@ -86,6 +90,10 @@ class SessionExpired(Unauthenticated):
 
 class InvalidRefreshToken(Unauthenticated):
     code, message = "invalid_refresh_token", "The refresh token is not valid."
+
+
+class RefreshOfDisabledAccount(InvalidRefreshToken):
+    """Supabase Auth's protocol has words of its own for this."""
 
 
 class RefreshTokenReused(Unauthenticated):
@@ -118,6 +126,10 @@ class WeakPassword(ValidationFailed):
     """`details` lists the reasons, in Supabase Auth's words: `length`, `characters`, `pwned`."""
 
     code, message = "weak_password", "The password is too easy to guess."
+
+
+class AnonymousPassword(ValidationFailed):
+    code, message = "anonymous_password", "An account without an e-mail cannot have a password."
 
 
 class PasswordTooLong(WeakPassword):

@@ -25,7 +25,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _now_without_zone() -> datetime:
+def now_without_zone() -> datetime:
+    """The time in UTC, as Supabase Auth keeps some of its times."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -58,7 +59,7 @@ class User(SQLModel, table=True):
     is_anonymous: bool = False
     is_sso_user: bool = False
     created_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
-    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
+    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT, sa_column_kwargs={"onupdate": _now})
 
 
 class UserIdentity(SQLModel, table=True):
@@ -74,7 +75,7 @@ class UserIdentity(SQLModel, table=True):
     identity_data: dict[str, Any] = Field(sa_type=JSONB)
     last_sign_in_at: datetime | None = Field(default=None, sa_type=MOMENT)
     created_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
-    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
+    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT, sa_column_kwargs={"onupdate": _now})
 
 
 class AuthSession(SQLModel, table=True):
@@ -117,7 +118,7 @@ class OneTimeToken(SQLModel, table=True):
     token_type: str = Field(sa_type=Enum(*TOKEN_KINDS, name="one_time_token_type", schema="auth", create_type=False))
     token_hash: str
     relates_to: str
-    created_at: datetime = Field(default_factory=_now_without_zone, sa_type=WALL_CLOCK)
+    created_at: datetime = Field(default_factory=now_without_zone, sa_type=WALL_CLOCK)
 
 
 class Profile(SQLModel, table=True):

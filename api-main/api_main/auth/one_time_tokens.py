@@ -1,21 +1,27 @@
 """One-time tokens: what stands in a link or is typed in from a mail. Hashed, short-lived, used once.
 
-As in Supabase Auth, a code of six digits and the address make the token of the link: SHA-224 of both, in hex. The
-database keeps a SHA-256 of that, so a copy of the table opens no link.
+As in Supabase Auth, a code of six digits and the address make the token of the link. Unlike there, a key of ours
+makes it out of them, so that nobody else can: a million codes are soon tried, and trying a link is not counted.
+The database keeps a SHA-256 of that, so a copy of the table opens no link.
 """
 
+import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from hashlib import sha224, sha256
-from uuid import UUID
+from hashlib import sha256
+from uuid import UUID, uuid4
 
+from sqlalchemy import ColumnElement
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 
 from api_main.auth.errors import OneTimeTokenInvalid
-from api_main.auth.models import OneTimeToken
+from api_main.auth.models import OneTimeToken, now_without_zone
 from api_main.core.database import RlsSession
+from api_main.core.settings import Settings
 
 DIGITS = 6
 
@@ -36,42 +42,54 @@ class IssuedToken:
     link: str
 
 
-def link_token(email: str, code: str) -> str:
-    return sha224((email + code).encode()).hexdigest()
+class OneTimeTokens:
+    """Issues one-time tokens and redeems them. `key` makes links out of codes."""
+
+    def __init__(self, key: bytes, settings: Settings) -> None:
+        self._key = key
+        self._lifetime = timedelta(seconds=settings.one_time_token_seconds)
+        self._interval = timedelta(seconds=settings.mail_interval_seconds)
+
+    def link(self, email: str, code: str) -> str:
+        """The token of the link that belongs to a code: 64 hexadecimal digits."""
+        return hmac.digest(self._key, f"{email}\n{code}".encode(), "sha256").hex()
+
+    async def issue(self, session: RlsSession, user_id: UUID, kind: TokenKind, email: str) -> IssuedToken:
+        """A new token of this kind; the one before it is void."""
+        code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
+        link = self.link(email, code)
+        fresh = {"token_hash": _stored(link), "relates_to": email, "created_at": now_without_zone()}
+        statement = insert(OneTimeToken).values(id=uuid4(), user_id=user_id, token_type=kind, **fresh)
+        # One per account and kind: of two that are asked for at once the later one holds.
+        await session.exec(statement.on_conflict_do_update(index_elements=["user_id", "token_type"], set_=fresh))
+        return IssuedToken(code, link)
+
+    async def redeem(self, session: RlsSession, kinds: Iterable[TokenKind], link: str) -> OneTimeToken:
+        """Use a token up.
+
+        Raises:
+            OneTimeTokenInvalid: there is none, it was used, or it is too old.
+        """
+        statement = delete(OneTimeToken).where(col(OneTimeToken.token_hash) == _stored(link), _is_of(kinds))
+        used = await session.exec(statement.returning(OneTimeToken), execution_options={"synchronize_session": False})
+        token: OneTimeToken | None = used.scalars().first()
+        if token is None or _age(token) > self._lifetime:
+            raise OneTimeTokenInvalid
+        return token
+
+    async def void(self, session: RlsSession, user_id: UUID, kinds: Iterable[TokenKind]) -> None:
+        """Take back what was issued."""
+        await session.exec(delete(OneTimeToken).where(col(OneTimeToken.user_id) == user_id, _is_of(kinds)))
+
+    async def is_due(self, session: RlsSession, user_id: UUID, kind: TokenKind) -> bool:
+        """Whether a token of this kind may be mailed: none was just now."""
+        statement = select(OneTimeToken).where(col(OneTimeToken.user_id) == user_id, _is_of([kind]))
+        token = (await session.exec(statement)).one_or_none()
+        return token is None or _age(token) >= self._interval
 
 
-async def issue(session: RlsSession, user_id: UUID, kind: TokenKind, email: str) -> IssuedToken:
-    """A new token of this kind; the one before it is void."""
-    code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
-    link = link_token(email, code)
-    await session.exec(delete(OneTimeToken).where(*_of(user_id, kind)))
-    session.add(OneTimeToken(user_id=user_id, token_type=kind, token_hash=_stored(link), relates_to=email))
-    await session.flush()
-    return IssuedToken(code, link)
-
-
-async def redeem(session: RlsSession, kinds: list[TokenKind], link: str, lifetime: int) -> OneTimeToken:
-    """Use a token up.
-
-    Raises:
-        OneTimeTokenInvalid: there is none, it was used, or it is older than `lifetime` seconds.
-    """
-    statement = delete(OneTimeToken).where(
-        col(OneTimeToken.token_hash) == _stored(link), col(OneTimeToken.token_type).in_(kinds)
-    )
-    token = (await session.scalars(statement.returning(OneTimeToken))).one_or_none()
-    if token is None or _age(token) > timedelta(seconds=lifetime):
-        raise OneTimeTokenInvalid
-    return token
-
-
-async def was_sent_within(session: RlsSession, user_id: UUID, kind: TokenKind, seconds: int) -> bool:
-    token = (await session.exec(select(OneTimeToken).where(*_of(user_id, kind)))).one_or_none()
-    return token is not None and _age(token) < timedelta(seconds=seconds)
-
-
-def _of(user_id: UUID, kind: TokenKind):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    return col(OneTimeToken.user_id) == user_id, col(OneTimeToken.token_type) == kind
+def _is_of(kinds: Iterable[TokenKind]) -> ColumnElement[bool]:
+    return col(OneTimeToken.token_type).in_(list(kinds))
 
 
 def _stored(link: str) -> str:
@@ -79,4 +97,4 @@ def _stored(link: str) -> str:
 
 
 def _age(token: OneTimeToken) -> timedelta:
-    return datetime.now(UTC).replace(tzinfo=None) - token.created_at
+    return now_without_zone() - token.created_at

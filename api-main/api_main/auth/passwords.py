@@ -15,6 +15,7 @@ import bcrypt
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api_main.auth.errors import PasswordTooLong, WeakPassword
+from api_main.core.settings import Settings
 
 T = TypeVar("T")
 
@@ -42,6 +43,18 @@ async def verify_password(password: str, hashed: str | None) -> bool:
         hashed = None
     matches = await _in_thread(bcrypt.checkpw, secret, (hashed or NOBODYS_HASH).encode())
     return matches and bool(hashed)
+
+
+async def checked_hash(password: str | None, settings: Settings) -> str | None:
+    """The hash of a password that an administrator sets, if one is set.
+
+    Raises:
+        WeakPassword
+    """
+    if password is None:
+        return None
+    check_strength(password, minimum=settings.password_min_length)
+    return await hash_password(password)
 
 
 def check_strength(password: str, *, minimum: int, field: str = "password") -> None:

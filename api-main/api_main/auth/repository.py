@@ -1,6 +1,7 @@
 """The account tables, as `auth_admin`: the one role that may touch them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import Boolean, ColumnElement, func, or_, true
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, select
 
+from api_main.auth.errors import EmailTaken
 from api_main.auth.models import AuthenticationMethod, AuthSession, Profile, User, UserIdentity
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.prelude import Query
@@ -61,11 +63,31 @@ async def add_user(session: RlsSession, user: User) -> list[UserIdentity]:
     await session.flush()
     if user.email is None:
         return []
-    data = {"sub": str(user.id), "email": user.email, "email_verified": user.email_confirmed_at is not None}
-    identity = UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data)
+    identity = email_identity(user)
     session.add(identity)
     await session.flush()
     return [identity]
+
+
+def email_identity(user: User) -> UserIdentity:
+    """The identity of an account that signs in with its e-mail."""
+    data = {"sub": str(user.id), "email": user.email, "email_verified": user.email_confirmed_at is not None}
+    return UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data)
+
+
+@contextmanager
+def refusing_a_taken_email() -> Iterator[None]:
+    """Say that an e-mail has an account, where a statement would have given it another.
+
+    Raises:
+        EmailTaken
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        if not breaks(error, ONE_ACCOUNT_PER_EMAIL):
+            raise
+        raise EmailTaken(field="email") from None
 
 
 def breaks(error: IntegrityError, constraint: str) -> bool:
@@ -121,13 +143,13 @@ async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:
 
 
 async def set_email_identity(session: RlsSession, user: User) -> None:
-    """Give an account the e-mail identity that belongs to its confirmed e-mail."""
-    data = {"sub": str(user.id), "email": user.email, "email_verified": True}
+    """Give an account the identity that belongs to its e-mail."""
+    wanted = email_identity(user)
     for identity in (await get_identities(session, [user.id]))[user.id]:
         if identity.provider == "email":
-            identity.identity_data = data
+            identity.identity_data = wanted.identity_data
             return
-    session.add(UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data))
+    session.add(wanted)
     await session.flush()
 
 

@@ -7,11 +7,13 @@ from fastapi import FastAPI
 
 from api_main.auth.account_changes import AccountChanges
 from api_main.auth.account_service import StandaloneAccounts
+from api_main.auth.admin_links import AdminLinks
 from api_main.auth.administration import Administration
 from api_main.auth.api_keys import ApiKeys
 from api_main.auth.issuers import configured_issuers, own_issuer_name, supabase_issuer_name
 from api_main.auth.links import EmailLinks
 from api_main.auth.mail.sender import Mailbox, SmtpSender
+from api_main.auth.one_time_tokens import OneTimeTokens
 from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
 from api_main.auth.redirects import Redirects
 from api_main.auth.revocation import Revocations
@@ -64,14 +66,16 @@ def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: Si
     issuer = own_issuer_name(settings)
     accounts = Accounts(database, TokenIssuer(keys, issuer=issuer, lifetime=settings.access_token_seconds), settings)
     sender = SmtpSender(settings.smtp_url, settings.mail_from) if settings.smtp_url else Mailbox()
-    links = EmailLinks(database, accounts, sender, issuer, settings)
+    tokens = OneTimeTokens(keys.derive("one-time tokens"), settings)
+    links = EmailLinks(database, accounts, tokens, sender, issuer, settings)
     legacy = settings.legacy_jwt_secret.get_secret_value() if settings.legacy_jwt_secret else None
-    changes = AccountChanges(database, accounts, settings)
+    changes = AccountChanges(database, accounts, tokens, settings)
     app.state.accounts = accounts
     app.state.account_changes = changes
     app.state.account_service = StandaloneAccounts(accounts, changes, links, settings.site_url)
     app.state.mail_sender = sender
     app.state.links = links
-    app.state.administration = Administration(database, links, settings)
+    app.state.administration = Administration(database, settings)
+    app.state.admin_links = AdminLinks(database, links, tokens, settings)
     app.state.api_keys = ApiKeys(settings.publishable_key_digests, settings.secret_key_digests, legacy)
     app.state.redirects = Redirects(settings.site_url, settings.redirect_urls)

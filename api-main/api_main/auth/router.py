@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, status
+from fastapi import APIRouter, Query, status
 from sqlalchemy.exc import IntegrityError
 
 from api_main.auth import repository
+from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import (
     LIVE,
     CurrentAccountService,
@@ -55,7 +56,7 @@ KEEPER = (TooManyRequests, AuthUnavailable)
     responses=errors(*BODY, *KEEPER, EmailTaken, WeakPassword, SignUpDisabled),
 )
 async def register(
-    form: Register, service: CurrentAccountService, device: CurrentDevice, later: BackgroundTasks
+    form: Register, service: CurrentAccountService, device: CurrentDevice, later: Later
 ) -> Success[Tokens | UserObject]:
     metadata = {"full_name": form.full_name} if form.full_name else {}
     account = NewAccount(form.email, form.password.get_secret_value(), metadata)

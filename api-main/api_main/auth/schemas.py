@@ -20,13 +20,16 @@ def _storable(text: str) -> str:
     return text
 
 
-def _storable_secret(secret: SecretStr) -> SecretStr:
+def storable_secret(secret: SecretStr) -> SecretStr:
     _storable(secret.get_secret_value())
     return secret
 
 
-Password = Annotated[SecretStr, Field(min_length=1, max_length=1024), AfterValidator(_storable_secret)]
-FullName = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+Storable = Annotated[str, AfterValidator(_storable)]
+"""Text that Postgres can store."""
+
+Password = Annotated[SecretStr, Field(min_length=1, max_length=1024), AfterValidator(storable_secret)]
+FullName = Annotated[Storable, Field(min_length=1, max_length=255)]
 Username = Annotated[str, Field(pattern=r"^[a-z0-9_]{3,30}$", examples=["ada_l"])]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, examples=["en", "pt-BR"])]
 
@@ -49,16 +52,26 @@ class Login(Strict):
 
 
 class Refresh(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "AbsvK7Q2mWzt…"}]})
+
     refresh_token: str = Field(max_length=1024)
 
 
 class ChangePassword(Strict):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"current_password": "correct-horse-demo", "new_password": "staple-battery-demo"}]
+        }
+    )
+
     current_password: Password
     new_password: Password = Field(description="8 characters or more, 72 bytes at most")
 
 
 class ProfileChange(Strict):
     """Only what is named changes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"full_name": "Ada Lovelace", "locale": "en"}]})
 
     username: Username | None = None
     full_name: FullName | None = None

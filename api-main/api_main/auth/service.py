@@ -75,7 +75,7 @@ class Accounts:
                 raise
             if self._settings.email_autoconfirm:
                 raise EmailTaken(field="email") from None
-            return _made_up_object(user)
+            return user_object(user, [repository.email_identity(user)])  # nobody learns that the e-mail had one
         record(SecurityEvent.REGISTERED, subject=user.id)
         return answer
 
@@ -132,9 +132,9 @@ class Accounts:
             async with self._database.session(AUTH_ADMIN) as session:
                 resumed = await sessions.resume(session, token, self._settings)
                 tokens = await self.issue(session, resumed) if resumed else None
-        except (MalformedRefreshToken, InvalidRefreshToken):
+        except (MalformedRefreshToken, InvalidRefreshToken) as refused:
             record(SecurityEvent.TOKEN_REFUSED, reason=InvalidRefreshToken.code)
-            raise InvalidRefreshToken from None
+            raise (refused if isinstance(refused, InvalidRefreshToken) else InvalidRefreshToken()) from None
         if tokens is None:  # raised only now: the end of the session had to be committed
             raise RefreshTokenReused
         return tokens
@@ -203,20 +203,15 @@ class Accounts:
         return await self.issue(session, await sessions.begin(session, user, device, Method.PASSWORD))
 
     def _new_user(self, form: NewAccount, hashed: str) -> User:
+        now, is_confirmed = datetime.now(UTC), self._settings.email_autoconfirm
         return User(
             email=form.email,
             encrypted_password=hashed,
-            email_confirmed_at=datetime.now(UTC) if self._settings.email_autoconfirm else None,
+            email_confirmed_at=now if is_confirmed else None,
+            confirmation_sent_at=None if is_confirmed else now,
             raw_app_meta_data=EMAIL_PROVIDER,
             raw_user_meta_data=form.metadata,
         )
-
-
-def _made_up_object(user: User) -> UserObject:
-    """What a new account's object would be: nobody learns that the e-mail had one."""
-    now = datetime.now(UTC)
-    user.created_at = user.updated_at = user.confirmation_sent_at = now
-    return user_object(user, [])
 
 
 def _failed(error: InvalidCredentials | AccountDisabled | EmailNotConfirmed, user: User | None) -> Exception:

@@ -6,7 +6,7 @@ from enum import Enum, StrEnum, auto
 from uuid import uuid4
 
 from api_main.auth import repository
-from api_main.auth.errors import InvalidRefreshToken, SessionExpired
+from api_main.auth.errors import InvalidRefreshToken, RefreshOfDisabledAccount, SessionExpired
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.models import AuthenticationMethod, AuthSession, User
 from api_main.auth.refresh_tokens import RefreshToken, new_key
@@ -77,6 +77,7 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
 
     Raises:
         InvalidRefreshToken: not ours, or its session or account is gone.
+        RefreshOfDisabledAccount
         SessionExpired: its time is over.
     """
     current = await repository.lock_session(session, token.session)
@@ -85,8 +86,10 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
     if current is None or not key or not token.is_signed_with(key):
         raise InvalidRefreshToken
     user = await repository.get_user(session, current.user_id)
-    if user is None or not await repository.may_sign_in(session, user.id):
+    if user is None:
         raise InvalidRefreshToken
+    if not await repository.may_sign_in(session, user.id):
+        raise RefreshOfDisabledAccount
     if is_over(current, settings):
         raise SessionExpired
     method = await repository.get_method(session, current)
@@ -114,6 +117,8 @@ def is_over(session: AuthSession, settings: Settings) -> bool:
 
 
 def _was_refreshed_within(session: AuthSession, seconds: int) -> bool:
+    if session.refreshed_at is None:
+        return False
     return datetime.now(UTC) - _last_active(session) < timedelta(seconds=seconds)
 
 

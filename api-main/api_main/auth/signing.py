@@ -4,12 +4,14 @@ Rotation (https://supabase.com/docs/guides/auth/signing-keys): a key is on stand
 gone. All but the one in use carry `"key_ops": ["verify"]`; every key in the set is published and accepted.
 """
 
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import jwt
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt import PyJWK
 
 from api_main.auth.keys import THUMBPRINT_MEMBERS, VerificationKey, algorithm_of
@@ -48,6 +50,11 @@ class SigningKeys:
             verification=tuple(map(VerificationKey.from_jwk, entries, algorithms)),
             jwks={"keys": [_public_entry(entry, name) for entry, name in zip(entries, algorithms, strict=True)]},
         )
+
+    def derive(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose, out of the key in use; it changes when the keys rotate."""
+        private = self.active.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return hmac.digest(private, purpose.encode(), "sha256")
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A compact JWS (RFC 7515) that names the key in use."""

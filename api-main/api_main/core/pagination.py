@@ -16,7 +16,9 @@ from api_main.core.errors import InvalidCursor
 MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
-CursorText = Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")]
+CursorText = Annotated[
+    str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")
+]
 
 
 class Cursor(BaseModel):

@@ -5,7 +5,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, Secret, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    HttpUrl,
+    Secret,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The values that `.env.example` shows: fine on a laptop, a stop anywhere else.
@@ -103,7 +113,7 @@ class Settings(BaseSettings):
 
     smtp_url: SmtpUrl | None = None
     mail_from: str = "Hybrid Auth <noreply@localhost>"
-    mail_templates: Path | None = None
+    mail_templates: DirectoryPath | None = None
 
     request_timeout: float = Field(default=30.0, gt=0, description="seconds until the answer must begin")
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)

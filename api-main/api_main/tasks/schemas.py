@@ -93,14 +93,14 @@ class TaskListQuery(TaskFilter):
     q: Words | None = None
     sort: Sort = Field(default="-created", description="`-` for descending. Without a due date counts as due last")
     limit: Limit = 50
-    cursor: CursorText | None = None
+    cursor: CursorText = None
     include_total: bool = Field(default=False, description="Count all that match, in `meta.total`")
 
 
 class TaskSearchQuery(TaskFilter):
     q: Words
     limit: Limit = 50
-    cursor: CursorText | None = None
+    cursor: CursorText = None
 
 
 class BulkUpdate(TaskChange):

@@ -47,7 +47,7 @@ class Templates:
         """Fill a template. Values are escaped; a placeholder without a value becomes nothing."""
         text = PLACEHOLDER.sub(lambda found: html.escape(values.get(found[1], "")), self._sources[kind])
         subject = SUBJECT.search(text)
-        return Message(to, html.unescape(subject[1]).strip() if subject else "", text)
+        return Message(to, " ".join(html.unescape(subject[1]).split()) if subject else "", text)
 
 
 def _read(kind: MailKind, directory: Path | None) -> str:

@@ -6,6 +6,7 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials
 
 from api_main.auth.account_changes import AccountChanges
+from api_main.auth.admin_links import AdminLinks
 from api_main.auth.administration import Administration
 from api_main.auth.api_keys import ApiKeys, KeyKind
 from api_main.auth.dependencies import CurrentAccounts, bearer
@@ -31,10 +32,11 @@ async def check_key(request: Request, apikey: Annotated[str | None, Header()] = 
     if not apikey:
         return None
     keys: ApiKeys = request.app.state.api_keys
-    kind = keys.kind(apikey)
-    if kind is None and not await _is_service_token(request, apikey):
-        raise ProtocolError(INVALID_KEY)
-    return kind
+    if kind := keys.kind(apikey):
+        return kind
+    if await _is_service_token(request, apikey):
+        return KeyKind.SECRET
+    raise ProtocolError(INVALID_KEY)
 
 
 async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAccounts) -> Principal:
@@ -103,8 +105,14 @@ async def get_administration(request: Request) -> Administration:
     return administration
 
 
+async def get_admin_links(request: Request) -> AdminLinks:
+    links: AdminLinks = request.app.state.admin_links
+    return links
+
+
 Caller = Annotated[Principal, Depends(get_caller)]
 RedirectTo = Annotated[str, Depends(get_redirect)]
 Changes = Annotated[AccountChanges, Depends(get_changes)]
 Links = Annotated[EmailLinks, Depends(get_links)]
 Admin = Annotated[Administration, Depends(get_administration)]
+LinksOfAdmin = Annotated[AdminLinks, Depends(get_admin_links)]

@@ -16,23 +16,32 @@ LINKING = Words(404, "manual_linking_disabled", "Manual linking is disabled")
 TOTP = Words(422, "mfa_totp_enroll_not_enabled", "MFA enroll is disabled for TOTP")
 WEB3 = Words(422, "web3_provider_disabled", "Web3 provider is disabled")
 PASSKEYS = Words(422, "passkey_disabled", "Passkeys are disabled")
+ID_TOKEN = Words(400, "provider_disabled", "Sign-in with ID tokens is disabled")
+FLOW = Words(404, "flow_state_not_found", "invalid flow state, no valid flow state found")
+SCIM = Words(404, "feature_disabled", "SCIM is disabled")
 OAUTH_SERVER = Words(404, "feature_disabled", "OAuth server is disabled")
 
 # By the beginning of the path below `/auth/v1`.
 OFF = {
     "authorize": OAUTH,
     "callback": OAUTH,
-    "sso/saml": SAML,
-    "sso": SSO,
+    "sso": SAML,
     "admin/sso": SSO,
     "user/identities": LINKING,
     "factors": TOTP,
     "passkeys": PASSKEYS,
+    "scim": SCIM,
+    "admin/scim-providers": SCIM,
+    ".well-known": OAUTH_SERVER,
+    "user/oauth": OAUTH_SERVER,
     "web3": WEB3,
     "oauth": OAUTH_SERVER,
     "admin/oauth": OAUTH_SERVER,
     "admin/custom-providers": OAUTH,
 }
+# Below one account: `admin/users/<id>/…`.
+OFF_OF_USER = {"factors": TOTP, "passkeys": PASSKEYS}
+GRANTS = {"id_token": ID_TOKEN, "web3": WEB3, "pkce": FLOW}
 OFF_PROVIDERS = (
     *("apple", "azure", "bitbucket", "discord", "facebook", "figma", "fly", "github", "gitlab", "google", "kakao"),
     *("keycloak", "linkedin", "linkedin_oidc", "notion", "phone", "slack", "slack_oidc", "snapchat", "spotify"),
@@ -45,6 +54,9 @@ def error_for(path: str) -> ApiError:
     for prefix, words in OFF.items():
         if path == prefix or path.startswith(f"{prefix}/"):
             return ProtocolError(words)
+    match path.split("/"):
+        case ["admin", "users", _, feature, *_] if feature in OFF_OF_USER:
+            return ProtocolError(OFF_OF_USER[feature])
     return NotFound()
 
 

@@ -57,12 +57,14 @@ WORDS: Mapping[type[core.ApiError], Words] = {
     auth.EmailNotConfirmed: Words(400, "email_not_confirmed", "Email not confirmed"),
     auth.AccountDisabled: Words(400, "user_banned", "User is banned"),
     auth.InvalidRefreshToken: Words(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found"),
+    auth.RefreshOfDisabledAccount: Words(400, "user_banned", "Invalid Refresh Token: User Banned"),
     auth.RefreshTokenReused: Words(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used"),
     auth.SessionExpired: Words(400, "session_expired", "Invalid Refresh Token: Session Expired"),
     auth.PasswordTooLong: Words(400, "validation_failed", "Password cannot be longer than 72 characters"),
     auth.ReauthenticationNeeded: Words(400, "reauthentication_needed", "Password update requires reauthentication"),
     UnsupportedGrant: Words(400, "validation_failed", "unsupported_grant_type"),
     core.BadRequest: Words(400, "bad_json", "Could not parse request body as JSON"),
+    auth.InvalidDuration: Words(400, "validation_failed", "invalid format for ban duration"),
     core.ValidationFailed: Words(400, "validation_failed"),
     core.UnsupportedMediaType: Words(400, "bad_json", "Could not parse request body as JSON"),
     core.Unauthenticated: Words(401, "no_authorization", "This endpoint requires a valid Bearer token"),
@@ -76,11 +78,15 @@ WORDS: Mapping[type[core.ApiError], Words] = {
     auth.UserNotFound: Words(404, "user_not_found", "User not found"),
     core.NotFound: Words(404, "not_found", "404 page not found"),
     core.MethodNotAllowed: Words(405, "method_not_allowed", "405 method not allowed"),
+    core.Conflict: Words(409, "conflict", "Too many concurrent requests on the same account"),
     core.BodyTooLarge: Words(413, "request_entity_too_large", "Request body too large"),
     UserAlreadyExists: Words(422, "user_already_exists", "User already registered"),
     auth.EmailTaken: Words(422, "email_exists", "A user with this email address has already been registered"),
     auth.SignUpDisabled: Words(422, "signup_disabled", "Signups not allowed for this instance"),
     auth.AnonymousUsersDisabled: Words(422, "anonymous_provider_disabled", "Anonymous sign-ins are disabled"),
+    auth.AnonymousPassword: Words(
+        422, "validation_failed", "Updating password of an anonymous user without an email or phone is not allowed"
+    ),
     auth.WeakPassword: Words(422, "weak_password"),
     auth.SamePassword: Words(422, "same_password", "New password should be different from the old password."),
     auth.ReauthenticationInvalid: Words(422, "reauthentication_not_valid", "Nonce has expired or is invalid"),
@@ -118,7 +124,7 @@ def render(error: core.ApiError, headers: Headers) -> Response:
     if _knows_version(headers.get(VERSION_HEADER)):
         extra[VERSION_HEADER] = VERSION.isoformat()
         body = {"code": words.code, "message": message}
-    if isinstance(error, auth.WeakPassword):
+    if words.code == "weak_password":
         body["weak_password"] = {"reasons": error.details or []}
     return JSONResponse(body, words.status, extra)
 

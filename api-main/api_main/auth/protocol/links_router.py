@@ -3,21 +3,22 @@
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from api_main.auth import one_time_tokens
+from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
 from api_main.auth.links import EmailLinks, LinkType
 from api_main.auth.protocol import disabled
 from api_main.auth.protocol.dependencies import Caller, Links, RedirectTo, check_key
 from api_main.auth.protocol.errors import OtpDisabled, ProtocolError, Words, words_for
+from api_main.auth.protocol.json_route import JsonRoute
 from api_main.auth.protocol.schemas import EmailForm, OtpForm, ResendForm, VerifyForm
 from api_main.auth.service import Accounts
 from api_main.auth.user_object import Tokens
 from api_main.core.errors import ApiError
 
-router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], strict_content_type=False)
+router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_class=JsonRoute)
 
 ACCEPTED = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
 EMAIL_MISSING = Words(400, "validation_failed", "One of email or phone must be set")
@@ -28,31 +29,31 @@ OAUTH_ERRORS = {400: "invalid_request", 401: "unauthorized_client", 403: "access
 
 
 @router.post("/recover")
-async def recover(form: EmailForm, links: Links, redirect_to: RedirectTo, later: BackgroundTasks) -> dict[str, Any]:
-    later.add_task(links.send, LinkType.RECOVERY, _email(form), redirect_to)
+async def recover(form: EmailForm, links: Links, redirect_to: RedirectTo, later: Later) -> dict[str, Any]:
+    later.do(links.send, LinkType.RECOVERY, _email(form), redirect_to)
     return {}
 
 
 @router.post("/otp")
 @router.post("/magiclink")
 async def send_magic_link(
-    form: OtpForm, accounts: CurrentAccounts, links: Links, redirect_to: RedirectTo, later: BackgroundTasks
+    form: OtpForm, accounts: CurrentAccounts, links: Links, redirect_to: RedirectTo, later: Later
 ) -> dict[str, Any]:
     email = _email(form)
     if not form.create_user and not await accounts.exists(email):
         raise OtpDisabled  # as Supabase Auth says it, to those who ask in this way
-    later.add_task(_send_magic_link, accounts, links, form, email, redirect_to)
+    later.do(_send_magic_link, accounts, links, form, email, redirect_to)
     return {}
 
 
 @router.post("/resend")
-async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later: BackgroundTasks) -> dict[str, Any]:
+async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later: Later) -> dict[str, Any]:
     email = _email(form)
     match form.type:
         case "signup":
-            later.add_task(links.send, LinkType.SIGNUP, email, redirect_to)
+            later.do(links.send, LinkType.SIGNUP, email, redirect_to)
         case "email_change":
-            later.add_task(links.resend_email_change, email, redirect_to)
+            later.do(links.resend_email_change, email, redirect_to)
         case "sms" | "phone_change":
             raise ProtocolError(disabled.PHONE)
         case _:
@@ -61,26 +62,22 @@ async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later:
 
 
 @router.get("/reauthenticate")
-async def reauthenticate(caller: Caller, links: Links, later: BackgroundTasks) -> dict[str, Any]:
-    later.add_task(links.send_reauthentication, str(caller.claims.get("email", "")))
+async def reauthenticate(caller: Caller, links: Links, later: Later) -> dict[str, Any]:
+    later.do(links.send_reauthentication, caller.subject)
     return {}
 
 
 @router.post("/verify", response_model=Tokens)
-async def verify(
-    form: VerifyForm, accounts: CurrentAccounts, links: Links, device: CurrentDevice
-) -> Tokens | JSONResponse:
+async def verify(form: VerifyForm, links: Links, device: CurrentDevice) -> Tokens | JSONResponse:
     if form.phone:
         raise ProtocolError(disabled.PHONE)
-    kind, link = _link_type(form.type), form.token_hash
-    if not link:
-        if not form.token or form.email is None:
-            raise ProtocolError(VERIFY_TOKEN)
-        await accounts.begin_attempt(form.email)  # six digits can be guessed, but not in ten tries
-        link = one_time_tokens.link_token(form.email, form.token)
-    tokens = await links.redeem(kind, link, device)
-    if form.email is not None:
-        await accounts.forget_attempts(form.email)
+    kind = _link_type(form.type)
+    if form.token_hash:
+        tokens = await links.redeem(kind, form.token_hash, device)
+    elif form.token and form.email is not None:
+        tokens = await links.redeem_code(kind, form.email, form.token, device)
+    else:
+        raise ProtocolError(VERIFY_TOKEN)
     return tokens or JSONResponse({"msg": ACCEPTED, "code": "200"})
 
 

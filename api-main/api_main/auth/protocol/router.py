@@ -2,27 +2,26 @@
 
 from typing import Annotated, Any, NoReturn
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, status
+from fastapi import APIRouter, Depends, Query, Request, status
 
 from api_main.auth.account_changes import AccountChange
+from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
 from api_main.auth.errors import EmailTaken, InvalidCredentials, InvalidRefreshToken
 from api_main.auth.links import LinkType
 from api_main.auth.protocol import disabled
 from api_main.auth.protocol.dependencies import Caller, Changes, Links, RedirectTo, check_key
 from api_main.auth.protocol.errors import NotAdmin, ProtocolError, UnsupportedGrant, UserAlreadyExists, Words
+from api_main.auth.protocol.json_route import JsonRoute
 from api_main.auth.protocol.schemas import Credentials, SignUp, UserChange, revealed
 from api_main.auth.repository import Scope
 from api_main.auth.service import NewAccount
 from api_main.auth.user_object import Tokens, UserObject
 from api_main.core.settings import Settings
 
-router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], strict_content_type=False)
+router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_class=JsonRoute)
 
 PASSWORD_MISSING = Words(422, "validation_failed", "Signup requires a valid password")
-ANONYMOUS_PASSWORD = Words(
-    422, "validation_failed", "Updating password of an anonymous user without an email or phone is not allowed"
-)
 
 
 @router.post("/signup")
@@ -32,7 +31,7 @@ async def sign_up(
     device: CurrentDevice,
     links: Links,
     redirect_to: RedirectTo,
-    later: BackgroundTasks,
+    later: Later,
 ) -> Tokens | UserObject:
     if form.phone:
         raise ProtocolError(disabled.PHONE_SIGN_UP)
@@ -46,7 +45,7 @@ async def sign_up(
     except EmailTaken:
         raise UserAlreadyExists from None
     if isinstance(answer, UserObject):
-        later.add_task(links.send, LinkType.SIGNUP, form.email, redirect_to)
+        later.do(links.send, LinkType.SIGNUP, form.email, redirect_to)
     return answer
 
 
@@ -69,6 +68,8 @@ async def issue_token(
             if not form.refresh_token:
                 raise InvalidRefreshToken
             return await accounts.refresh(form.refresh_token)
+        case _ if grant_type in disabled.GRANTS:
+            raise ProtocolError(disabled.GRANTS[grant_type])
         case _:
             raise UnsupportedGrant
 
@@ -80,18 +81,16 @@ async def read_user(caller: Caller, changes: Changes) -> UserObject:
 
 @router.put("/user")
 async def change_user(
-    form: UserChange, caller: Caller, changes: Changes, links: Links, redirect_to: RedirectTo, later: BackgroundTasks
+    form: UserChange, caller: Caller, changes: Changes, links: Links, redirect_to: RedirectTo, later: Later
 ) -> UserObject:
     if form.app_metadata is not None:
         raise NotAdmin("Updating app_metadata requires admin privileges")
     if form.phone:
         raise ProtocolError(disabled.PHONE)
-    if form.password is not None and caller.claims.get("is_anonymous") and form.email is None:
-        raise ProtocolError(ANONYMOUS_PASSWORD)
     change = AccountChange(revealed(form.password), form.nonce, form.email, form.data)
     user = await changes.change(caller, change)
     if form.email is not None and user.new_email == form.email:
-        later.add_task(links.send_email_change, user.email, form.email, redirect_to)
+        later.do(links.send_email_change, user.id, redirect_to)
     return user
 
 
@@ -107,15 +106,16 @@ async def read_settings(request: Request) -> dict[str, Any]:
 
 
 @router.get("/health")
-async def read_health() -> dict[str, str]:
+async def read_health(request: Request) -> dict[str, str]:
+    """The name is that of the protocol, which clients look for; the version is our own."""
     return {
-        "version": "v2.196.0",
+        "version": f"v{request.app.version}",
         "name": "GoTrue",
-        "description": "GoTrue is a user registration and authentication API",
+        "description": f"{request.app.title}, which speaks the protocol of Supabase Auth (GoTrue)",
     }
 
 
-@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "DELETE"], response_model=None)
+@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], response_model=None)
 async def refuse(rest: str) -> NoReturn:
     """What Supabase Auth offers and we do not answers as there when it is switched off."""
     raise disabled.error_for(rest)

@@ -1,20 +1,19 @@
 """What Supabase's clients send. They send more than we read, so what is unknown is passed over."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from api_main.auth.links import LinkType
-from api_main.auth.schemas import Email
-from api_main.core.fields import Text
+from api_main.auth.schemas import Email, Storable, storable_secret
 
 Metadata = dict[str, Any]
+Secret = Annotated[SecretStr, AfterValidator(storable_secret)]
 
 
 class SignUp(BaseModel):
     email: Email | None = None
     phone: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     data: Metadata | None = None
 
 
@@ -23,7 +22,7 @@ class Credentials(BaseModel):
 
     email: Email | None = None
     phone: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     refresh_token: str | None = None
 
 
@@ -45,16 +44,15 @@ class VerifyForm(BaseModel):
     type: str = ""
     email: Email | None = None
     phone: str | None = None
-    token: Text = ""
-    token_hash: Text = ""
-    redirect_to: str | None = None
+    token: Storable = ""
+    token_hash: Storable = ""
 
 
 class UserChange(BaseModel):
     email: Email | None = None
     phone: str | None = None
-    password: SecretStr | None = None
-    nonce: str | None = None
+    password: Secret | None = None
+    nonce: Storable | None = None
     data: Metadata | None = None
     app_metadata: Metadata | None = None
 
@@ -62,8 +60,8 @@ class UserChange(BaseModel):
 class AdminUserForm(BaseModel):
     email: Email | None = None
     phone: str | None = None
-    password: SecretStr | None = None
-    role: str | None = Field(default=None, max_length=255)
+    password: Secret | None = None
+    role: Annotated[Storable, Field(max_length=255)] | None = None
     email_confirm: bool = False
     user_metadata: Metadata | None = None
     app_metadata: Metadata | None = None
@@ -80,9 +78,10 @@ class InviteForm(BaseModel):
 
 
 class LinkForm(BaseModel):
-    type: LinkType
+    type: Literal["signup", "invite", "magiclink", "recovery", "email_change_current", "email_change_new"]
     email: Email
-    password: SecretStr | None = None
+    new_email: Email | None = None
+    password: Secret | None = None
     data: Metadata | None = None
     redirect_to: str | None = None
 

@@ -8,11 +8,11 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import structlog
-from fastapi import BackgroundTasks
 from supabase import ASupabaseAuthClient, AuthError
 from supabase_auth.types import AuthResponse, SignInWithPasswordCredentials, User
 
 from api_main.auth.account_service import Caller
+from api_main.auth.afterwards import Afterwards
 from api_main.auth.errors import (
     AuthUnavailable,
     InvalidRefreshToken,
@@ -76,7 +76,7 @@ class SupabaseAccounts:
         self,
         form: NewAccount,
         device: Device,
-        later: BackgroundTasks,  # noqa: ARG002 - Supabase Auth sends the mail itself
+        later: Afterwards,  # noqa: ARG002 - Supabase Auth sends the mail itself
     ) -> Tokens | UserObject:
         async with _our_errors(REGISTERING):
             answer = await self._client(device).sign_up(

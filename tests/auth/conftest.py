@@ -1,0 +1,85 @@
+"""A clock that can be set, the log as production writes it, and accounts whose password is known."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import bcrypt
+import httpx
+import pytest
+import respx
+
+from api_main.auth import keys, passwords, verifier
+from api_main.core.logging import configure_logging
+from api_main.core.settings import Settings
+from tests.auth.calls import PASSWORD
+from tests.conftest import NewPerson
+from tests.people import Person
+
+LogLines = Callable[[], list[dict[str, Any]]]
+
+
+@dataclass
+class Clock:
+    """Stands in for the module `time`: it moves when told to."""
+
+    now: float = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of keys and of remembered tokens. PyJWT goes by the true time."""
+    clock = Clock()
+    monkeypatch.setattr(keys, "time", clock)
+    monkeypatch.setattr(verifier, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def log_lines(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Iterator[LogLines]:
+    """What has been logged since the last call, down to the last detail, as production writes it."""
+    configure_logging(settings.model_copy(update={"log_format": "json", "log_level": "DEBUG"}))
+    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    configure_logging(settings)
+
+
+@pytest.fixture(scope="session")
+def quick_hash() -> str:
+    """The hash of `PASSWORD` at bcrypt's lowest cost, for tests that are not about the cost."""
+    return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+
+@pytest.fixture
+def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch, quick_hash: str) -> None:
+    monkeypatch.setattr(passwords, "COST", 4)
+    monkeypatch.setattr(passwords, "NOBODYS_HASH", quick_hash)
+
+
+@pytest.fixture
+def grace(new_person: NewPerson, quick_hash: str, cheap_bcrypt: None) -> Person:
+    """Somebody who signs in with `PASSWORD`."""
+    return new_person(encrypted_password=quick_hash)
+
+
+@pytest.fixture
+def mocked() -> Iterator[respx.MockRouter]:
+    """The network, in which nobody answers whom a test has not put there."""
+    with respx.mock(assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture
+async def outside(mocked: respx.MockRouter) -> AsyncIterator[httpx.AsyncClient]:
+    """The client with which key sets are fetched."""
+    async with httpx.AsyncClient() as client:
+        yield client

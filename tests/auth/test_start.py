@@ -1,0 +1,146 @@
+"""What must be set before anybody can sign in: without it the API does not start, and says why in one sentence."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from api_main import __main__ as command
+from api_main.auth.signing import SigningKeys
+from api_main.core.settings import Settings
+from api_main.main import create_app
+from tests.auth.forge import new_key, public
+
+DATABASE = "postgresql://api_main:secret-of-the-database@db.internal/postgres"
+KEY = json.dumps(new_key("ES256"))
+SECRET = json.loads(KEY)["d"]
+
+
+def settings_with(**values: Any) -> Settings:
+    return Settings(_env_file=None, **{"database_url": DATABASE, "jwt_signing_keys": KEY, **values})
+
+
+def refusal(**values: Any) -> str:
+    """Why these settings are refused: everything that would be printed."""
+    with pytest.raises(ValidationError) as refused:
+        settings_with(**values)
+    printed = str(refused.value)
+    for secret in (SECRET, "secret-of-the-database", *(each for each in values.values() if isinstance(each, str))):
+        assert len(secret) < 16 or secret not in printed
+    assert len(refused.value.errors()) == 1
+    return printed
+
+
+def test_without_keys_of_ours_standalone_mode_does_not_start() -> None:
+    assert "JWT_SIGNING_KEYS or JWT_SIGNING_KEYS_FILE is required" in refusal(jwt_signing_keys=None)
+
+
+def test_with_supabase_no_keys_of_ours_are_needed() -> None:
+    assert settings_with(jwt_signing_keys=None, supabase_url="https://project.supabase.co").signing_keys is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database_url", "postgresql://api_main:change-me@db.internal/postgres"),
+        ("jwt_signing_keys", '[{"kty":"EC","d":"change-me","kid":"a-key-that-is-an-example"}]'),
+        ("supabase_jwt_secret", "change-me-to-the-secret-of-the-project"),
+    ],
+)
+def test_a_placeholder_stops_the_start_in_production_but_not_on_a_laptop(name: str, value: str) -> None:
+    assert settings_with(environment="development", **{name: value})
+    assert f"{name.upper()} still holds the placeholder" in refusal(environment="production", **{name: value})
+
+
+def test_a_placeholder_in_the_file_of_keys_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text('[{"d": "change-me"}]')
+    message = refusal(environment="production", jwt_signing_keys=None, jwt_signing_keys_file=file)
+    assert "JWT_SIGNING_KEYS still holds the placeholder" in message
+
+
+def test_keys_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(KEY)
+    assert settings_with(jwt_signing_keys=None, jwt_signing_keys_file=file).signing_keys == KEY
+
+
+@pytest.mark.parametrize("secret", ["", "short", "x" * 31])
+def test_a_short_legacy_secret_is_refused(secret: str) -> None:
+    assert "supabase_jwt_secret" in refusal(supabase_jwt_secret=secret)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{",
+        "[7]",
+        '[{"issuer": "https://clerk.test"}]',
+        '[{"issuer": "", "jwks_url": "https://clerk.test/jwks"}]',
+        '[{"issuer": "https://clerk.test", "jwks_url": "file:///etc/passwd"}]',
+        '[{"issuer": "https://clerk.test", "jwks_url": "https://clerk.test/jwks", "secret": "s"}]',
+    ],
+)
+def test_trusted_issuers_of_another_form_are_refused(value: str) -> None:
+    assert "trusted_issuers" in refusal(trusted_issuers=value)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "es256"])
+def test_a_trusted_issuer_signs_with_asymmetric_keys_alone(algorithm: str) -> None:
+    issuer = {"issuer": "https://clerk.test", "jwks_url": "https://clerk.test/jwks", "algorithms": [algorithm]}
+    assert "trusted_issuers" in refusal(trusted_issuers=json.dumps([issuer]))
+
+
+def test_a_trusted_issuer_gets_the_narrowest_defaults() -> None:
+    issuer = {"issuer": "https://clerk.test", "jwks_url": "https://clerk.test/jwks"}
+    [trusted] = settings_with(trusted_issuers=json.dumps([issuer])).trusted_issuers
+    assert (trusted.audience, trusted.roles) == ("authenticated", ("authenticated",))
+    assert trusted.algorithms == ("ES256", "RS256")
+
+
+def test_settings_do_not_print_their_secrets() -> None:
+    settings = settings_with(supabase_jwt_secret="a-legacy-secret-of-32-characters-or-more")
+    printed = repr(settings) + str(settings.model_dump())
+    assert SECRET not in printed
+    assert "a-legacy-secret" not in printed
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{" + KEY, "not valid JSON"),
+        (json.dumps([json.loads(KEY), new_key("RS256")]), "exactly one signing key"),
+        (json.dumps(public(json.loads(KEY))), "exactly one signing key"),
+    ],
+)
+async def test_with_broken_keys_the_application_does_not_start(document: str, message: str) -> None:
+    app = create_app(settings_with(environment="test", log_level="WARNING", jwt_signing_keys=document))
+    with pytest.raises(ValueError, match=message) as refused:
+        async with app.router.lifespan_context(app):
+            pytest.fail("it has started")
+    assert SECRET not in str(refused.value)
+
+
+def test_the_command_prints_a_key_that_the_settings_take(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["api_main", "generate-key"])
+    command.main()
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) == 1
+    keys = settings_with(environment="production", jwt_signing_keys=printed).signing_keys
+    assert SigningKeys.parse(keys or "").active.algorithm_name == "ES256"
+
+
+def test_the_command_needs_no_settings(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE", "JWT"))}
+    run = [sys.executable, "-m", "api_main", "generate-key"]
+    result = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    [key] = json.loads(result.stdout)
+    assert key["kty"] == "EC"
+    assert result.stderr == ""

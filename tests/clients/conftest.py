@@ -1,0 +1,39 @@
+"""The API on a real socket, with the keys that Supabase's clients want."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from api_main.auth.api_keys import KeyKind, digest, generate
+from api_main.core.settings import Settings
+from api_main.main import create_app
+from tests.serving import serve
+
+
+@dataclass(frozen=True)
+class Project:
+    """What somebody who uses Supabase's clients knows of us."""
+
+    url: str
+    publishable_key: str
+    secret_key: str
+
+
+@pytest.fixture(scope="session")
+def project(settings: Settings) -> Iterator[Project]:
+    publishable, secret = generate(KeyKind.PUBLISHABLE), generate(KeyKind.SECRET)
+    with socket.socket() as probe:  # the address stands in the tokens, so it must be known before the start
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    changes = {
+        "public_url": f"http://127.0.0.1:{port}",
+        "publishable_key_digests": [digest(publishable)],
+        "secret_key_digests": [digest(secret)],
+        "email_autoconfirm": True,
+        "anonymous_users_enabled": True,
+        "mail_interval_seconds": 0,
+    }
+    with serve(create_app(settings.model_copy(update=changes)), port) as url:
+        yield Project(url, publishable, secret)
