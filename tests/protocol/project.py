@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
+import jwt
 from fastapi import FastAPI
 
 from api_main.auth.api_keys import KeyKind, digest, generate
@@ -109,6 +110,11 @@ def refused(response: httpx.Response, status: int, code: str, message: str | Non
     if message is not None:
         assert body["msg"] == message
     return body
+
+
+def claims_of(session: Json) -> Json:
+    claims: Json = jwt.decode(session["access_token"], options={"verify_signature": False})
+    return claims
 
 
 def link_in(message: Message) -> str:

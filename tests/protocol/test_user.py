@@ -9,7 +9,7 @@ import pytest
 from api_main.core.settings import Settings
 from tests.people import claims, sign
 from tests.protocol.conftest import Admin
-from tests.protocol.project import PASSWORD, Json, Project, good, refused
+from tests.protocol.project import PASSWORD, Json, Project, claims_of, good, refused
 
 
 async def test_the_user_is_that_of_the_token(auto: Project, grace: Json) -> None:
@@ -50,7 +50,7 @@ async def test_a_token_without_a_session_or_with_anothers_is_refused(
     own, stranger = grace["user"]["id"], other["user"]["id"]
     without = {name: value for name, value in claims(settings, own).items() if name != "session_id"}
     refused(await auto.user(sign(settings, without)), 403, "session_not_found")
-    session = _claims_of(grace)["session_id"]
+    session = claims_of(grace)["session_id"]
     refused(await auto.user(sign(settings, claims(settings, stranger, session))), 403, "session_not_found")
     refused(await auto.user(sign(settings, claims(settings, uuid4()))), 403, "user_not_found")
 
@@ -140,9 +140,3 @@ async def test_an_account_that_vanishes_meanwhile_is_no_error_of_ours(
 
     monkeypatch.setattr(accounts, "session_state", state_just_before)
     refused(await auto.user(grace["access_token"]), 403, "session_not_found")
-
-
-def _claims_of(session: Json) -> Json:
-    import jwt  # noqa: PLC0415
-
-    return jwt.decode(session["access_token"], options={"verify_signature": False})

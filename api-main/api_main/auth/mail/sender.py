@@ -32,7 +32,7 @@ class SmtpSender:
     def __init__(self, url: str, sender: str) -> None:
         self._url = urlsplit(url)
         self._sender = sender
-        self._domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+        self._domain = parseaddr(sender)[1].partition("@")[2] or "localhost"
 
     async def send(self, message: Message) -> None:
         try:
