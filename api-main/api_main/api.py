@@ -18,13 +18,12 @@ LARGE_BODIES = frozenset({"/api/v1/tasks/bulk"})
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
     v1 = APIRouter(prefix="/api/v1")
-    if settings.is_standalone:
-        v1.include_router(auth.accounts)
     v1.include_router(auth.router)
     v1.include_router(personal_tokens.router)
     v1.include_router(tasks.router)
     app.include_router(v1)
-    app.include_router(discovery.router)
+    if settings.signing_keys is not None:
+        app.include_router(discovery.router)
     if settings.is_standalone:
         for part in (admin_router, links_router, protocol):  # the last one answers what the others do not
             app.include_router(part.router, include_in_schema=False)

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api_main.api import LARGE_BODIES, include_routers
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.resources import add_resources
+from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
@@ -77,8 +78,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
         app.state.database = database
-        async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client:
-            add_resources(app, settings, database, client)
+        async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client, open_connections() as supabase:
+            add_resources(app, settings, database, client, supabase)
             await database.open()
             log.info("started", environment=settings.environment, standalone=settings.is_standalone)
             yield

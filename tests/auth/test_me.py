@@ -119,8 +119,9 @@ async def test_a_profile_that_vanishes_meanwhile_is_not_found(
 ) -> None:
     principal = await app.state.verifier.verify(ada.token)
     app.dependency_overrides[get_live_principal] = lambda: principal
-    admin.execute("delete from public.profiles where id = %s", (ada.id,))
     try:
+        assert (await read_me(client, ada.token)).status_code == 200
+        admin.execute("delete from public.profiles where id = %s", (ada.id,))
         assert_refused(await read_me(client, ada.token), 404, "not_found")
         assert_refused(await change(client, ada, full_name="Ada"), 404, "not_found")
     finally:

@@ -41,7 +41,8 @@ def test_without_keys_of_ours_standalone_mode_does_not_start() -> None:
 
 
 def test_with_supabase_no_keys_of_ours_are_needed() -> None:
-    assert settings_with(jwt_signing_keys=None, supabase_url="https://project.supabase.co").signing_keys is None
+    project = {"supabase_url": "https://project.supabase.co", "supabase_publishable_key": "sb_publishable_x"}
+    assert settings_with(jwt_signing_keys=None, **project).signing_keys is None
 
 
 @pytest.mark.parametrize(

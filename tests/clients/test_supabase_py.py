@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from tests.clients.conftest import Project
 
 PASSWORD = "a quiet afternoon"

@@ -114,7 +114,9 @@ def test_keys_may_lie_in_a_file_and_the_variable_wins(tmp_path: Path) -> None:
 
 
 def test_with_supabase_no_keys_of_ours_are_needed() -> None:
-    settings = make(jwt_signing_keys=None, supabase_url="https://project.supabase.co/")
+    settings = make(
+        jwt_signing_keys=None, supabase_url="https://project.supabase.co/", supabase_publishable_key="sb_publishable_x"
+    )
     assert (settings.is_standalone, settings.signing_keys) == (False, None)
     assert settings.supabase_url == "https://project.supabase.co"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from api_main.auth import repository
+from api_main.auth.account_service import AccountService, Caller
 from api_main.auth.errors import (
     InsufficientScope,
     InvalidToken,
@@ -19,6 +19,7 @@ from api_main.auth.errors import (
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.personal_tokens.verifier import PREFIX, PersonalTokenVerifier
 from api_main.auth.principal import Principal
+from api_main.auth.revocation import Revocations, StrictReader
 from api_main.auth.scopes import Scope
 from api_main.auth.service import Accounts
 from api_main.auth.sessions import Device
@@ -33,11 +34,12 @@ CALLER = (
     RoleNotAllowed,
     PermissionDenied,
     InsufficientScope,
+    SessionEnded,
     KeysUnavailable,
 )
 """What any route that needs a caller may answer."""
 
-LIVE = (*CALLER, SessionEnded)
+LIVE = CALLER
 """What any route that needs a live session may answer."""
 
 MAX_AGENT_LENGTH = 512
@@ -49,7 +51,7 @@ bearer = HTTPBearer(
 )
 
 
-async def get_principal(
+async def get_verified_principal(
     request: Request,
     needed: SecurityScopes,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
@@ -71,8 +73,18 @@ async def get_principal(
     return principal
 
 
+VerifiedPrincipal = Annotated[Principal, Depends(get_verified_principal)]
+"""Who the token says is calling, whatever has become of the session since."""
+
+
+async def get_principal(request: Request, principal: VerifiedPrincipal) -> Principal:
+    revocations: Revocations = request.app.state.revocations
+    await revocations.check(principal)
+    return principal
+
+
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
-"""The verified caller; a 401 without one."""
+"""The verified caller; a 401 without one. A session that ended is refused within `REVOCATION_SECONDS`."""
 
 
 async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIterator[RlsSession]:
@@ -93,8 +105,12 @@ CurrentSession = Annotated[RlsSession, session_for()]
 """The caller's transaction, for those who signed in."""
 
 
-async def get_reader(request: Request, principal: CurrentPrincipal) -> RlsReader:
+async def get_reader(request: Request, principal: VerifiedPrincipal) -> RlsReader:
     database: Database = request.app.state.database
+    revocations: Revocations = request.app.state.revocations
+    if revocations.strict and revocations.covers(principal):
+        return database.reader(principal.identity, StrictReader)
+    await revocations.check(principal)
     return database.reader(principal.identity)
 
 
@@ -107,11 +123,10 @@ CurrentReader = Annotated[RlsReader, reader_for()]
 """Fast reads as the caller, for those who signed in."""
 
 
-async def get_live_principal(principal: CurrentPrincipal, reader: CurrentReader) -> Principal:
+async def get_live_principal(request: Request, principal: VerifiedPrincipal) -> Principal:
     # A read of its own: a transaction left open here would keep a connection from the work that follows.
-    if not await repository.session_is_live(reader):
-        record(SecurityEvent.TOKEN_REFUSED, subject=principal.subject, reason=SessionEnded.code)
-        raise SessionEnded
+    revocations: Revocations = request.app.state.revocations
+    await revocations.check_now(principal)
     return principal
 
 
@@ -133,6 +148,35 @@ async def get_device(request: Request) -> Device:
 
 
 CurrentDevice = Annotated[Device, Depends(get_device)]
+
+
+async def get_account_service(request: Request) -> AccountService:
+    service: AccountService = request.app.state.account_service
+    return service
+
+
+CurrentAccountService = Annotated[AccountService, Depends(get_account_service)]
+"""The accounts, whoever keeps them."""
+
+
+async def get_live_caller(
+    principal: LivePrincipal,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+    device: CurrentDevice,
+) -> Caller:
+    return Caller(principal, credentials.credentials, device)
+
+
+LiveCaller = Annotated[Caller, Depends(get_live_caller)]
+"""As `LivePrincipal`, with the token itself: another service must be told who is asking."""
+
+
+async def get_revocations(request: Request) -> Revocations:
+    revocations: Revocations = request.app.state.revocations
+    return revocations
+
+
+CurrentRevocations = Annotated[Revocations, Depends(get_revocations)]
 
 
 def _network_address(host: str) -> str | None:

@@ -142,3 +142,7 @@ class TooManyAttempts(TooManyRequests):
 
 class KeysUnavailable(ServiceUnavailable):
     code, message = "keys_unavailable", "The issuer's keys cannot be fetched. Try again soon."
+
+
+class AuthUnavailable(ServiceUnavailable):
+    code, message = "auth_unavailable", "The service that keeps the accounts is away. Try again soon."

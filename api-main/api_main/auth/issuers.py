@@ -34,6 +34,10 @@ def own_issuer_name(settings: Settings) -> str:
     return f"{settings.public_url}/auth/v1"
 
 
+def supabase_issuer_name(settings: Settings) -> str:
+    return f"{settings.supabase_url}/auth/v1"
+
+
 def configured_issuers(
     settings: Settings, own_keys: SigningKeys | None, client: httpx.AsyncClient, on_removal: Callable[[], None]
 ) -> list[Issuer]:
@@ -52,7 +56,7 @@ def configured_issuers(
         for trusted in settings.trusted_issuers
     ]
     if settings.supabase_url is not None:
-        name = f"{settings.supabase_url}/auth/v1"
+        name = supabase_issuer_name(settings)
         keys = remote(f"{name}/.well-known/jwks.json", "ES256", "RS256")
         if settings.supabase_jwt_secret is not None:
             keys["HS256"] = FixedKeys([secret_key(settings.supabase_jwt_secret.get_secret_value())])

@@ -6,17 +6,20 @@ import httpx
 from fastapi import FastAPI
 
 from api_main.auth.account_changes import AccountChanges
+from api_main.auth.account_service import StandaloneAccounts
 from api_main.auth.admin_links import AdminLinks
 from api_main.auth.administration import Administration
 from api_main.auth.api_keys import ApiKeys
-from api_main.auth.issuers import configured_issuers, own_issuer_name
+from api_main.auth.issuers import configured_issuers, own_issuer_name, supabase_issuer_name
 from api_main.auth.links import EmailLinks
 from api_main.auth.mail.sender import Mailbox, SmtpSender
 from api_main.auth.one_time_tokens import OneTimeTokens
 from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
 from api_main.auth.redirects import Redirects
+from api_main.auth.revocation import Revocations
 from api_main.auth.service import Accounts
 from api_main.auth.signing import SigningKeys
+from api_main.auth.supabase.accounts import SupabaseAccounts
 from api_main.auth.tokens import TokenIssuer
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.database import Database
@@ -25,8 +28,13 @@ from api_main.core.settings import Settings
 SERVICE_ROLES = frozenset({"service_role"})
 
 
-def add_resources(app: FastAPI, settings: Settings, database: Database, client: httpx.AsyncClient) -> None:
-    """Put on `app.state` what the dependencies of `auth` take from there."""
+def add_resources(
+    app: FastAPI, settings: Settings, database: Database, client: httpx.AsyncClient, supabase: httpx.AsyncClient
+) -> None:
+    """Put on `app.state` what the dependencies of `auth` take from there.
+
+    `client` is for key sets, `supabase` for calls to Supabase Auth.
+    """
     keys = SigningKeys.parse(settings.signing_keys) if settings.signing_keys else None
     verifier = TokenVerifier()
     service_verifier = TokenVerifier()
@@ -37,10 +45,21 @@ def add_resources(app: FastAPI, settings: Settings, database: Database, client: 
     app.state.settings = settings
     app.state.verifier = verifier
     app.state.service_verifier = service_verifier
-    app.state.personal_token_verifier = PersonalTokenVerifier(database)
+    app.state.personal_token_verifier = PersonalTokenVerifier(
+        database, remembered_seconds=0 if settings.revocation_strict else settings.revocation_seconds
+    )
     app.state.jwks = keys.jwks if keys else {"keys": []}
-    if keys is not None and settings.is_standalone:
+    app.state.revocations = _revocations(settings, database)
+    if not settings.is_standalone:
+        app.state.account_service = SupabaseAccounts(settings, supabase)
+    elif keys is not None:
         _add_accounts(app, settings, database, keys)
+
+
+def _revocations(settings: Settings, database: Database) -> Revocations:
+    """Sessions of ours and of Supabase Auth's are rows of `auth.sessions`; those of other issuers are their own."""
+    issuers = {own_issuer_name(settings), supabase_issuer_name(settings)}
+    return Revocations(database, issuers, seconds=settings.revocation_seconds, strict=settings.revocation_strict)
 
 
 def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: SigningKeys) -> None:
@@ -50,8 +69,10 @@ def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: Si
     tokens = OneTimeTokens(keys.derive("one-time tokens"), settings)
     links = EmailLinks(database, accounts, tokens, sender, issuer, settings)
     legacy = settings.legacy_jwt_secret.get_secret_value() if settings.legacy_jwt_secret else None
+    changes = AccountChanges(database, accounts, tokens, settings)
     app.state.accounts = accounts
-    app.state.account_changes = AccountChanges(database, accounts, tokens, settings)
+    app.state.account_changes = changes
+    app.state.account_service = StandaloneAccounts(accounts, changes, links, settings.site_url)
     app.state.mail_sender = sender
     app.state.links = links
     app.state.administration = Administration(database, settings)

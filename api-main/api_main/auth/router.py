@@ -2,15 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Query, status
 from sqlalchemy.exc import IntegrityError
 
 from api_main.auth import repository
-from api_main.auth.account_changes import AccountChanges
 from api_main.auth.afterwards import Later
-from api_main.auth.dependencies import LIVE, CurrentAccounts, CurrentDevice, CurrentSession, LivePrincipal
+from api_main.auth.dependencies import (
+    LIVE,
+    CurrentAccountService,
+    CurrentDevice,
+    CurrentRevocations,
+    CurrentSession,
+    LiveCaller,
+    LivePrincipal,
+)
 from api_main.auth.errors import (
     AccountDisabled,
+    AuthUnavailable,
     EmailNotConfirmed,
     EmailTaken,
     InvalidCredentials,
@@ -24,7 +32,6 @@ from api_main.auth.errors import (
     WeakPassword,
     WrongPassword,
 )
-from api_main.auth.links import EmailLinks, LinkType
 from api_main.auth.models import Profile
 from api_main.auth.principal import Principal
 from api_main.auth.repository import Scope
@@ -33,73 +40,72 @@ from api_main.auth.service import NewAccount
 from api_main.auth.user_object import Tokens, UserObject
 from api_main.core.database import RlsSession
 from api_main.core.envelope import Success
-from api_main.core.errors import NotFound, ValidationFailed
+from api_main.core.errors import NotFound, TooManyRequests, ValidationFailed
 from api_main.core.openapi import BODY, errors
 
 router = APIRouter(prefix="/auth", tags=["auth"])
-accounts = APIRouter(prefix="/auth", tags=["auth"])
-"""What Supabase Auth does instead, where there is one."""
+
+# What the keeper of the accounts may answer to anything: Supabase Auth has limits and outages of its own.
+KEEPER = (TooManyRequests, AuthUnavailable)
 
 
-@accounts.post(
+@router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
     summary="Create an account, and sign in where e-mails need no confirmation",
-    responses=errors(*BODY, EmailTaken, WeakPassword, SignUpDisabled),
+    responses=errors(*BODY, *KEEPER, EmailTaken, WeakPassword, SignUpDisabled),
 )
 async def register(
-    form: Register, service: CurrentAccounts, device: CurrentDevice, request: Request, later: Later
+    form: Register, service: CurrentAccountService, device: CurrentDevice, later: Later
 ) -> Success[Tokens | UserObject]:
     metadata = {"full_name": form.full_name} if form.full_name else {}
-    answer = await service.sign_up(NewAccount(form.email, form.password.get_secret_value(), metadata), device)
-    if isinstance(answer, UserObject):
-        links: EmailLinks = request.app.state.links
-        later.do(links.send, LinkType.SIGNUP, form.email, request.app.state.settings.site_url)
-    return Success(data=answer)
+    account = NewAccount(form.email, form.password.get_secret_value(), metadata)
+    return Success(data=await service.register(account, device, later))
 
 
-@accounts.post(
+@router.post(
     "/login",
     summary="Sign in with e-mail and password",
-    responses=errors(*BODY, InvalidCredentials, AccountDisabled, EmailNotConfirmed, TooManyAttempts),
+    responses=errors(*BODY, *KEEPER, InvalidCredentials, AccountDisabled, EmailNotConfirmed, TooManyAttempts),
 )
-async def login(form: Login, service: CurrentAccounts, device: CurrentDevice) -> Success[Tokens]:
+async def login(form: Login, service: CurrentAccountService, device: CurrentDevice) -> Success[Tokens]:
     return Success(data=await service.sign_in(form.email, form.password.get_secret_value(), device))
 
 
-@accounts.post(
+@router.post(
     "/refresh",
     summary="Exchange a refresh token for new tokens",
-    responses=errors(*BODY, InvalidRefreshToken, RefreshTokenReused, SessionExpired),
+    responses=errors(*BODY, *KEEPER, InvalidRefreshToken, RefreshTokenReused, SessionExpired),
 )
-async def refresh(form: Refresh, service: CurrentAccounts) -> Success[Tokens]:
-    return Success(data=await service.refresh(form.refresh_token))
+async def refresh(form: Refresh, service: CurrentAccountService, device: CurrentDevice) -> Success[Tokens]:
+    return Success(data=await service.refresh(form.refresh_token, device))
 
 
-@accounts.post(
+@router.post(
     "/logout",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="End sessions of the caller",
-    responses=errors(*LIVE, ValidationFailed),
+    responses=errors(*LIVE, *KEEPER, ValidationFailed),
 )
 async def logout(
-    principal: LivePrincipal,
-    service: CurrentAccounts,
+    caller: LiveCaller,
+    service: CurrentAccountService,
+    revocations: CurrentRevocations,
     scope: Annotated[Scope, Query(description="This session, all of them, or all others")] = "local",
 ) -> None:
-    await service.sign_out(principal, scope)
+    await service.sign_out(caller, scope)
+    revocations.forget(caller.principal)
 
 
-@accounts.post(
+@router.post(
     "/password",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Change the password and end all other sessions",
-    responses=errors(*LIVE, *BODY, WrongPassword, SamePassword, WeakPassword, TooManyAttempts),
+    responses=errors(*LIVE, *BODY, *KEEPER, WrongPassword, SamePassword, WeakPassword, TooManyAttempts),
 )
-async def change_password(form: ChangePassword, principal: LivePrincipal, request: Request) -> None:
-    changes: AccountChanges = request.app.state.account_changes
-    await changes.change_password(
-        principal, current=form.current_password.get_secret_value(), new=form.new_password.get_secret_value()
+async def change_password(form: ChangePassword, caller: LiveCaller, service: CurrentAccountService) -> None:
+    await service.change_password(
+        caller, current=form.current_password.get_secret_value(), new=form.new_password.get_secret_value()
     )
 
 

@@ -136,9 +136,9 @@ class Database:
             yield session
             await session.commit()
 
-    def reader(self, identity: Identity) -> RlsReader:
+    def reader(self, identity: Identity, kind: type[RlsReader] = RlsReader) -> RlsReader:
         """A reader, which costs nothing until it fetches."""
-        return RlsReader(self._pool, identity)
+        return kind(self._pool, identity)
 
     async def ping(self) -> None:
         """Ask the database for nothing, as nobody."""

@@ -120,7 +120,8 @@ async def answer(request: Request, error: Exception) -> Response:
     converted = from_exception(error, request.headers.get("content-type", ""))
     if converted.status >= 500:
         log.error("request_failed", code=converted.code, exc_info=error)
-    if isinstance(converted, errors.PermissionDenied) and _is_anonymous(request):
+    # Not its subclasses: "this account is disabled" is an answer to somebody who has just shown a password.
+    if type(converted) is errors.PermissionDenied and _is_anonymous(request):
         converted = errors.Unauthenticated()
     if isinstance(converted, errors.MethodNotAllowed):
         converted.headers["allow"] = ", ".join(_allowed_methods(request))

@@ -5,11 +5,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, DirectoryPath, Field, HttpUrl, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    HttpUrl,
+    Secret,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The values that `.env.example` shows: fine on a laptop, a stop anywhere else.
 PLACEHOLDER = "change-me"
+
+# Supabase's keys are text or JWTs; anything else could not travel in a header.
+API_KEY = r"^[A-Za-z0-9._-]+$"
 
 ENVIRONMENT_FILE = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
@@ -35,6 +48,8 @@ def _json(value: Any) -> Any:
 
 PostgresUrl = Annotated[str, Field(pattern=r"^postgres(ql)?://")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), BeforeValidator(_without_slash)]
+ApiKey = Annotated[str, Field(pattern=API_KEY)]
+SecretApiKey = Secret[ApiKey]
 SmtpUrl = Annotated[str, Field(pattern=r"^smtps?://")]
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_comma_separated)]
 
@@ -70,7 +85,14 @@ class Settings(BaseSettings):
     trusted_issuers: Annotated[tuple[TrustedIssuer, ...], NoDecode, BeforeValidator(_json)] = ()
 
     supabase_url: BaseUrl | None = None
+    supabase_publishable_key: ApiKey | None = None
+    supabase_secret_key: SecretApiKey | None = None
+    supabase_anon_key: ApiKey | None = None
+    supabase_service_role_key: SecretApiKey | None = None
     supabase_jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+
+    revocation_seconds: int = Field(default=30, ge=1, le=3600, description="that an ended session's token may last")
+    revocation_strict: bool = False
 
     site_url: BaseUrl = "http://localhost:3000"
     redirect_urls: CommaSeparated = []
@@ -107,6 +129,11 @@ class Settings(BaseSettings):
         """Whether accounts are ours; otherwise they are Supabase Auth's."""
         return self.supabase_url is None
 
+    @property
+    def supabase_public_key(self) -> str | None:
+        """The key that says which project is meant, and nothing about who is calling."""
+        return self.supabase_publishable_key or self.supabase_anon_key
+
     @cached_property
     def signing_keys(self) -> str | None:
         """Our signing keys as JSON: a JWK, a list of JWKs, or a JWK set."""
@@ -120,6 +147,10 @@ class Settings(BaseSettings):
     def _refuse_unsafe_settings(self) -> Self:
         if self.signing_keys is None and self.is_standalone:
             raise ValueError("JWT_SIGNING_KEYS or JWT_SIGNING_KEYS_FILE is required: without keys nobody can sign in")
+        if self.supabase_public_key is None and not self.is_standalone:
+            raise ValueError("SUPABASE_PUBLISHABLE_KEY, or the legacy SUPABASE_ANON_KEY, is required with SUPABASE_URL")
+        if (self.supabase_public_key or "").startswith("sb_secret_"):
+            raise ValueError("SUPABASE_PUBLISHABLE_KEY holds a secret key, which belongs into SUPABASE_SECRET_KEY")
         if self.is_production:
             secrets = {
                 "DATABASE_URL": self.database_url,

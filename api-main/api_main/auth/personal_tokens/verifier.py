@@ -16,17 +16,16 @@ PREFIX = "pat_"
 ROLE = "authenticated"
 NEVER = 2**62
 NOBODY = Identity("anon")
-# A revoked token, or one whose owner is banned, is refused after this time at the latest.
-REMEMBERED_SECONDS = 30
 REMEMBERED_TOKENS = 10_000
 
 
 class PersonalTokenVerifier:
     """Turns a personal access token into its owner, with no more than its scopes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, remembered_seconds: float) -> None:
+        """A revoked token, or one whose owner is banned, is refused after this time at the latest."""
         self._database = database
-        self._known: TTLCache[str, Principal] = TTLCache(REMEMBERED_TOKENS, REMEMBERED_SECONDS)
+        self._known: TTLCache[str, Principal] = TTLCache(REMEMBERED_TOKENS, remembered_seconds)
 
     async def verify(self, token: str) -> Principal:
         """The principal of a token.
