@@ -134,6 +134,18 @@ async def test_an_account_without_an_email_gets_its_first_identity(auto: Project
     assert [identity["email"] for identity in changed["identities"]] == [wanted]
 
 
+async def test_an_identity_elsewhere_stays_as_it_is(auto: Project, grace: Json, admin: Admin) -> None:
+    user_id, wanted = grace["user"]["id"], new_email()
+    columns = "provider, provider_id, user_id, identity_data, created_at"
+    elsewhere = f"insert into auth.identities ({columns}) values ('github', %s, %s, '{{}}', '2020-01-01')"
+    admin.execute(elsewhere, (uuid4().hex, user_id))
+    changed = await change(auto, grace["user"], email=wanted)
+    assert [(each["provider"], each.get("email")) for each in changed["identities"]] == [
+        ("github", None),
+        ("email", wanted),
+    ]
+
+
 BANS = {"24h": 86400, "1h30m": 5400, "100ms": 0.1, "1.5h": 5400, ".5s": 0.5, "876000h": 876000 * 3600}
 
 

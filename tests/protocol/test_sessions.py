@@ -60,6 +60,12 @@ async def test_after_that_a_reuse_ends_the_session_for_everybody(auto: Project, 
     refused(await auto.user(active["access_token"]), 403, "session_not_found")
 
 
+async def test_a_session_that_never_was_refreshed_forgives_nothing(auto: Project, grace: Json, admin: Admin) -> None:
+    count = "update auth.sessions set refresh_token_counter = 5 where id = %s"
+    admin.execute(count, (claims_of(grace)["session_id"],))
+    refused(await auto.refresh(grace["refresh_token"]), 400, "refresh_token_already_used")
+
+
 async def test_the_interval_is_a_setting(settings: Settings, admin: Admin) -> None:
     async with running(settings, refresh_reuse_seconds=0, email_autoconfirm=True) as strict:
         session = await strict.sign_up()

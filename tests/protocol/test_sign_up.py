@@ -10,7 +10,7 @@ import pytest
 from api_main.auth import passwords
 from api_main.core.settings import Settings
 from tests.protocol.conftest import Admin
-from tests.protocol.project import PASSWORD, Project, code_in, good, new_email, refused, running, token_in
+from tests.protocol.project import PASSWORD, Json, Project, code_in, good, new_email, refused, running, token_in
 
 
 async def test_with_auto_confirm_an_account_is_signed_in_at_once(auto: Project) -> None:
@@ -59,7 +59,7 @@ async def test_without_auto_confirm_a_known_email_gets_the_answer_of_an_unknown_
     await confirming.sign_up(email)
     if state == "confirmed":
         good(await confirming.post("verify", {"type": "signup", "token_hash": token_in(confirming.mails(email)[0])}))
-    form = {"password": "somebody else's", "data": {"full_name": "Eve"}}
+    form: Json = {"password": "somebody else's", "data": {"full_name": "Eve"}}
     known, unknown = await confirming.sign_up(email, **form), await confirming.sign_up(**form)
     assert _shape(known) == _shape(unknown)
     assert known["user_metadata"] == {"full_name": "Eve"}
@@ -85,9 +85,14 @@ async def test_a_known_email_costs_the_same_work_as_an_unknown_one(
     if known:
         await confirming.sign_up(email)
     hashed: list[bytes] = []
+
+    def count(secret: bytes, salt: bytes) -> bytes:
+        hashed.append(salt[:7])
+        return real(secret, salt)
+
     real = bcrypt.hashpw
     monkeypatch.setattr(passwords, "COST", 12)
-    monkeypatch.setattr(bcrypt, "hashpw", lambda secret, salt: hashed.append(salt[:7]) or real(secret, salt))
+    monkeypatch.setattr(bcrypt, "hashpw", count)
     await confirming.sign_up(email)
     assert hashed == [b"$2b$12$"]
 
@@ -188,7 +193,12 @@ async def test_phones_are_disabled(auto: Project) -> None:
 
 
 async def test_nobody_gives_themselves_a_role(auto: Project) -> None:
-    wanted = {"role": "service_role", "app_metadata": {"role": "service_role"}, "aud": "x", "is_super_admin": True}
+    wanted: Json = {
+        "role": "service_role",
+        "app_metadata": {"role": "service_role"},
+        "aud": "x",
+        "is_super_admin": True,
+    }
     user = (await auto.sign_up(**wanted, data=wanted))["user"]
     assert (user["role"], user["aud"]) == ("authenticated", "authenticated")
     assert user["app_metadata"] == {"provider": "email", "providers": ["email"]}

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-
 from api_main.auth import passwords, repository, sessions
 from api_main.auth.errors import (
     AccountDisabled,
@@ -68,13 +66,12 @@ class Accounts:
         passwords.check_strength(form.password, minimum=self._settings.password_min_length)
         user = self._new_user(form, await passwords.hash_password(form.password))
         try:
-            async with self._database.session(AUTH_ADMIN) as session:
-                answer = await self._add(session, user, device)
-        except IntegrityError as error:
-            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
-                raise
+            with repository.refusing_a_taken_email():
+                async with self._database.session(AUTH_ADMIN) as session:
+                    answer = await self._add(session, user, device)
+        except EmailTaken:
             if self._settings.email_autoconfirm:
-                raise EmailTaken(field="email") from None
+                raise
             return user_object(user, [repository.email_identity(user)])  # nobody learns that the e-mail had one
         record(SecurityEvent.REGISTERED, subject=user.id)
         return answer
@@ -151,11 +148,10 @@ class Accounts:
             return
         user = User(email=email, raw_app_meta_data=EMAIL_PROVIDER, raw_user_meta_data=metadata)
         try:
-            async with self._database.session(AUTH_ADMIN) as session:
-                await repository.add_user(session, user)
-        except IntegrityError as error:
-            if not repository.breaks(error, repository.ONE_ACCOUNT_PER_EMAIL):
-                raise
+            with repository.refusing_a_taken_email():
+                async with self._database.session(AUTH_ADMIN) as session:
+                    await repository.add_user(session, user)
+        except EmailTaken:
             return  # it has one
         record(SecurityEvent.REGISTERED, subject=user.id)
 

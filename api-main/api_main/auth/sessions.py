@@ -86,8 +86,7 @@ async def resume(session: RlsSession, token: RefreshToken, settings: Settings) -
     if current is None or not key or not token.is_signed_with(key):
         raise InvalidRefreshToken
     user = await repository.get_user(session, current.user_id)
-    if user is None:
-        raise InvalidRefreshToken
+    assert user is not None  # its session is locked, and would have gone with it
     if not await repository.may_sign_in(session, user.id):
         raise RefreshOfDisabledAccount
     if is_over(current, settings):

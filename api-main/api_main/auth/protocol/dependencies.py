@@ -1,5 +1,6 @@
 """Who calls `/auth/v1`: a key says which project is meant, a token says which user."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
@@ -18,11 +19,17 @@ from api_main.auth.protocol.errors import CallerBanned, CallerNotFound, NotAdmin
 from api_main.auth.redirects import Redirects
 from api_main.auth.sessions import SessionState
 from api_main.auth.verifier import TokenVerifier
-from api_main.core.errors import Unauthenticated
+from api_main.core.errors import ApiError, Unauthenticated
 
 SERVICE_ROLE = "service_role"
 INVALID_KEY = Words(401, "no_authorization", "Invalid API key")
 NO_SUBJECT = Words(403, "bad_jwt", "invalid claim: missing sub claim")
+
+REFUSALS: Mapping[SessionState, type[ApiError]] = {
+    SessionState.NO_USER: CallerNotFound,
+    SessionState.NO_SESSION: SessionEnded,
+    SessionState.BANNED: CallerBanned,
+}
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
@@ -53,15 +60,10 @@ async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAcc
     except InvalidToken as refused:
         record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
         raise
-    match await accounts.session_state(principal):
-        case SessionState.NO_USER:
-            raise CallerNotFound
-        case SessionState.NO_SESSION:
-            raise SessionEnded
-        case SessionState.BANNED:
-            raise CallerBanned
-        case SessionState.LIVE:
-            return principal
+    refusal = REFUSALS.get(await accounts.session_state(principal))
+    if refusal is not None:
+        raise refusal
+    return principal
 
 
 async def require_admin(
