@@ -60,6 +60,7 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         environment="test",
         database_url=api_url,
         database_pool_max=8,
+        email_autoconfirm=True,
         jwt_signing_keys=json.dumps(signing_key),
         public_url="http://api.test",
         log_level="WARNING",

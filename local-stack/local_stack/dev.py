@@ -89,11 +89,16 @@ class Stack:
         if not given:
             keep_secret(keys, lambda: json.dumps([generate_signing_key()], indent=2))
             kept["JWT_SIGNING_KEYS_FILE"] = str(keys)
-        return DEFAULTS | self.client_keys.environment | kept | {
-            "DATABASE_URL": database_url,
-            "PUBLIC_URL": self.configuration.public_url or self.configuration.api_url,
-            "ENVIRONMENT": "development",
-        }
+        return (
+            DEFAULTS
+            | self.client_keys.environment
+            | kept
+            | {
+                "DATABASE_URL": database_url,
+                "PUBLIC_URL": self.configuration.public_url or self.configuration.api_url,
+                "ENVIRONMENT": "development",
+            }
+        )
 
     def _wait_until_ready(self) -> bool:
         deadline = time.monotonic() + READY_SECONDS

@@ -12,8 +12,9 @@ import pytest
 from jwt import PyJWK
 from pydantic import ValidationError
 
-from api_main.auth.models import AuthSession, User
+from api_main.auth.models import AuthenticationMethod, AuthSession, User
 from api_main.auth.refresh_tokens import new_key
+from api_main.auth.sessions import SignedIn
 from api_main.auth.signing import SigningKeys
 from api_main.auth.tokens import TokenIssuer
 from api_main.core.settings import Settings
@@ -100,8 +101,9 @@ async def test_an_account_made_by_hand_has_empty_metadata_rather_than_none(
 @pytest.mark.parametrize("seconds", [900, 1800, 3600])
 def test_the_life_of_a_token_is_a_setting(signing_key: Jwk, settings: Settings, seconds: int) -> None:
     issuer = TokenIssuer(SigningKeys.parse(settings.signing_keys or ""), issuer="https://ours.test", lifetime=seconds)
-    session = AuthSession(user_id=UUID(int=1), refresh_token_hmac_key=new_key())
-    tokens = issuer.issue(User(id=UUID(int=1), email="grace@example.com"), session)
+    session = AuthSession(user_id=UUID(int=1), created_at=datetime.now(UTC), refresh_token_hmac_key=new_key())
+    how = AuthenticationMethod(session_id=session.id, authentication_method="password", created_at=session.created_at)
+    tokens = issuer.issue(SignedIn(User(id=UUID(int=1), email="grace@example.com"), session, how), [])
     claims = jwt.decode(tokens.access_token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == tokens.expires_in == seconds
     assert tokens.expires_at == claims["exp"]

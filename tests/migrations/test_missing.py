@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.migrations.missing import missing
+from tests.missing import missing
 
 
 def test_a_missing_tool_skips_a_test_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

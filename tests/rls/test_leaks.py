@@ -13,7 +13,7 @@ from api_main.core.database import Database
 from api_main.core.settings import Settings
 from local_stack.postgres import EmbeddedPostgres
 from tests.conftest import API_PASSWORD, NewPerson
-from tests.migrations.missing import missing
+from tests.missing import missing
 from tests.people import Person
 from tests.rls.crowd import gather_crowd, misplaced_tasks, rush
 from tests.rls.doors import assert_clean
