@@ -61,7 +61,7 @@ async def list_tasks(session: CurrentSession, limit: Annotated[int, Query(ge=1, 
     cursor = None
     if len(tasks) > limit:
         last = tasks[limit - 1]
-        cursor = str(Cursor(order="-created", key=str(last.created_at), id=last.id))
+        cursor = Cursor.write("-created", str(last.created_at), str(last.id))
     data = [TaskRead.model_validate(task) for task in tasks[:limit]]
     return Page(data=data, meta=Meta(limit=limit, next_cursor=cursor))
 

@@ -95,7 +95,6 @@ class Database:
             max_size=settings.database_pool_max,
             timeout=settings.database_pool_timeout,
             configure=self._configure,
-            reset=_forget,
             kwargs={
                 "autocommit": True,
                 "application_name": "api-main",
@@ -149,8 +148,3 @@ class Database:
         connection.pipelines = not self._pooler
         cursor = await connection.execute(ROLE_TIMEOUTS)
         connection.timeouts = dict(await cursor.fetchall())
-
-
-async def _forget(connection: RlsConnection) -> None:
-    """A session that ended before its first statement leaves an identity behind."""
-    connection.identity = None

@@ -2,14 +2,26 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from api_main.core.settings import Settings
 
+request_facts: ContextVar[Mapping[str, Any]] = ContextVar("request_facts", default=MappingProxyType({}))
+"""What every event of a request says: its id and the client's address."""
+
+
+def _add_request_facts(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {**request_facts.get(), **event}
+
+
 SHARED: tuple[Processor, ...] = (
-    structlog.contextvars.merge_contextvars,
+    _add_request_facts,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )

@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Collection
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_main.core.error_handlers import from_exception, render
 from api_main.core.errors import TimedOut
+from api_main.core.logging import request_facts
 from api_main.core.settings import Settings
 
 log = structlog.get_logger()
@@ -45,9 +46,8 @@ class RequestContext:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.headers = dict(SECURITY_HEADERS)
-        if settings.is_production:
-            self.headers["strict-transport-security"] = STRICT_TRANSPORT
+        headers = SECURITY_HEADERS | ({"strict-transport-security": STRICT_TRANSPORT} if settings.is_production else {})
+        self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,8 +56,7 @@ class RequestContext:
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         address = scope["client"][0] if scope["client"] else None
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id, address=address)
+        request_facts.set({"request_id": request_id, "address": address})
         status, started = 0, time.perf_counter()
 
         async def send_with_headers(message: Message) -> None:
@@ -74,12 +73,13 @@ class RequestContext:
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
     def _add_headers(self, message: Message, path: str, request_id: str) -> None:
-        headers = MutableHeaders(scope=message)
-        for name, value in self.headers.items():
-            headers.setdefault(name, value)
-        headers["x-request-id"] = request_id
+        headers: list[tuple[bytes, bytes]] = list(message["headers"])
         if path in DOCUMENTATION:
-            headers["content-security-policy"] = DOCUMENTATION_POLICY
+            headers.append((b"content-security-policy", DOCUMENTATION_POLICY.encode()))
+        given = {name for name, _value in headers}
+        headers += [header for header in self.headers if header[0] not in given]
+        headers.append((b"x-request-id", request_id.encode()))
+        message["headers"] = headers
 
 
 class LastResort:

@@ -88,7 +88,11 @@ class RlsConnection(AsyncConnection[Any]):
         await cursor.execute(prelude.sql, prelude.parameters)
 
     async def close(self) -> None:
-        """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced."""
+        """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced.
+
+        A session that ended before its first statement has left its identity behind: forget it.
+        """
+        self.identity = None
         pool = getattr(self, "_pool", None)
         if pool is None:
             await super().close()

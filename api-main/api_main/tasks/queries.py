@@ -93,7 +93,7 @@ def _matching(wanted: TaskFilter, words: str | None) -> _Conditions:
     conditions = _Conditions([], [])
     _add_filters(conditions, wanted)
     if words is not None:
-        conditions.add("search @@ private.prefix_query(?)", words)
+        conditions.add("search @@ (select private.prefix_query(?))", words)
     return conditions
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 
 from api_main.auth.dependencies import CALLER, reader_for, session_for
+from api_main.auth.read_route import ReadRoute
 from api_main.auth.scopes import Scope
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Page, Success
@@ -27,6 +28,7 @@ from api_main.tasks.schemas import (
 )
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
+reads = APIRouter(prefix="/tasks", tags=["tasks"], route_class=ReadRoute)
 
 TaskReader = Annotated[RlsReader, reader_for(Scope.TASKS_READ)]
 TaskSession = Annotated[RlsSession, session_for(Scope.TASKS_WRITE)]
@@ -36,7 +38,7 @@ ONE_ERRORS = errors(*CALLER, ValidationFailed, TaskNotFound)
 CHANGE_ERRORS = errors(*CALLER, *BODY, TaskNotFound, TaskChanged)
 
 
-@router.get("", summary="List the caller's tasks", response_model=Page[TaskRead], responses=LIST_ERRORS)
+@reads.get("", summary="List the caller's tasks", response_model=Page[TaskRead], responses=LIST_ERRORS)
 async def list_tasks(wanted: Annotated[TaskListQuery, Query()], reader: TaskReader) -> Response:
     return _json(await service.list_page(reader, wanted))
 
@@ -53,7 +55,7 @@ async def create_task(form: TaskWrite, session: TaskSession, request: Request, r
     return _with_etag(task, response)
 
 
-@router.get("/search", summary="Search the caller's tasks", response_model=Page[TaskMatch], responses=LIST_ERRORS)
+@reads.get("/search", summary="Search the caller's tasks", response_model=Page[TaskMatch], responses=LIST_ERRORS)
 async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: TaskReader) -> Response:
     return _json(await service.search_page(reader, wanted))
 
@@ -67,7 +69,7 @@ async def write_tasks(bulk: Bulk, session: TaskSession) -> Success[BulkResult]:
     return Success(data=await service.write_bulk(session, bulk))
 
 
-@router.get(
+@reads.get(
     "/{task_id}",
     summary="Read a task",
     response_model=Success[TaskRead],

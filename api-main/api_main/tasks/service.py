@@ -124,7 +124,7 @@ def _page(rows: list[Row], limit: int, order: str, total: int | None) -> bytes:
     cursor = None
     if more:
         _task, key, row_id = rows[-1]
-        cursor = str(Cursor(order=order, key=(key or b"").decode(), id=UUID((row_id or b"").decode())))
+        cursor = Cursor.write(order, (key or b"").decode(), (row_id or b"").decode())
     return page_body((row[0] or b"" for row in rows), Meta(limit=limit, total=total, next_cursor=cursor))
 
 
