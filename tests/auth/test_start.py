@@ -50,12 +50,15 @@ def test_with_supabase_no_keys_of_ours_are_needed() -> None:
     [
         ("database_url", "postgresql://api_main:change-me@db.internal/postgres"),
         ("jwt_signing_keys", '[{"kty":"EC","d":"change-me","kid":"a-key-that-is-an-example"}]'),
+        ("legacy_jwt_secret", "change-me-to-the-secret-of-the-older-set-up"),
         ("supabase_jwt_secret", "change-me-to-the-secret-of-the-project"),
+        ("smtp_url", "smtp://user:change-me@smtp.example.com:587"),
     ],
 )
-def test_a_placeholder_stops_the_start_in_production_but_not_on_a_laptop(name: str, value: str) -> None:
+@pytest.mark.parametrize("environment", ["test", "production"])
+def test_a_placeholder_stops_the_start_everywhere_but_on_a_laptop(environment: str, name: str, value: str) -> None:
     assert settings_with(environment="development", **{name: value})
-    assert f"{name.upper()} still holds the placeholder" in refusal(environment="production", **{name: value})
+    assert f"{name.upper()} still holds the placeholder" in refusal(environment=environment, **{name: value})
 
 
 def test_a_placeholder_in_the_file_of_keys_stops_the_start(tmp_path: Path) -> None:

@@ -88,15 +88,26 @@ UNSAFE: list[tuple[dict[str, Any], str]] = [
     ({"database_url": "postgresql://api_main:change-me@db/postgres"}, "DATABASE_URL"),
     ({"jwt_signing_keys": '[{"kid": "change-me"}]'}, "JWT_SIGNING_KEYS"),
     ({"supabase_jwt_secret": "change-me-to-the-legacy-secret-of-the-project"}, "SUPABASE_JWT_SECRET"),
-    ({"cors_origins": "*"}, "CORS_ORIGINS"),
+    ({"legacy_jwt_secret": "change-me-to-at-least-thirty-two-letters"}, "LEGACY_JWT_SECRET"),
+    ({"smtp_url": "smtp://user:change-me@smtp.example.com:587"}, "SMTP_URL"),
 ]
 
 
-@pytest.mark.parametrize(("values", "name"), UNSAFE)
-def test_a_default_secret_stops_the_start_in_production_alone(values: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("environment", ["test", "production"])
+@pytest.mark.parametrize(("values", "name"), UNSAFE, ids=[name for _, name in UNSAFE])
+def test_a_default_secret_stops_the_start_outside_development(
+    values: dict[str, Any], name: str, environment: str
+) -> None:
     make(**values)
     with pytest.raises(ValidationError, match=name):
-        make(environment="production", **values)
+        make(environment=environment, **values)
+
+
+def test_any_origin_stops_the_start_in_production_alone() -> None:
+    make(environment="development", cors_origins="*")
+    make(environment="test", cors_origins="*")
+    with pytest.raises(ValidationError, match="CORS_ORIGINS"):
+        make(environment="production", cors_origins="*")
 
 
 def test_no_message_shows_a_secret() -> None:

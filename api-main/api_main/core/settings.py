@@ -151,18 +151,24 @@ class Settings(BaseSettings):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY, or the legacy SUPABASE_ANON_KEY, is required with SUPABASE_URL")
         if (self.supabase_public_key or "").startswith("sb_secret_"):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY holds a secret key, which belongs into SUPABASE_SECRET_KEY")
-        if self.is_production:
-            secrets = {
-                "DATABASE_URL": self.database_url,
-                "JWT_SIGNING_KEYS": self.signing_keys or "",
-                "SUPABASE_JWT_SECRET": self.supabase_jwt_secret.get_secret_value() if self.supabase_jwt_secret else "",
-            }
-            for name, value in secrets.items():
-                if PLACEHOLDER in value:
-                    raise ValueError(f"{name} still holds the placeholder of .env.example")
-            if "*" in self.cors_origins:
-                raise ValueError("CORS_ORIGINS must list the allowed origins one by one")
+        if self.environment != "development":
+            self._refuse_placeholders()
+        if self.is_production and "*" in self.cors_origins:
+            raise ValueError("CORS_ORIGINS must list the allowed origins one by one")
         return self
+
+    def _refuse_placeholders(self) -> None:
+        secrets = {
+            "DATABASE_URL": self.database_url,
+            "JWT_SIGNING_KEYS": self.signing_keys,
+            "LEGACY_JWT_SECRET": self.legacy_jwt_secret,
+            "SUPABASE_JWT_SECRET": self.supabase_jwt_secret,
+            "SMTP_URL": self.smtp_url,
+        }
+        for name, secret in secrets.items():
+            value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+            if PLACEHOLDER in (value or ""):
+                raise ValueError(f"{name} still holds the placeholder of .env.example")
 
 
 class AdminSettings(BaseSettings):
