@@ -54,7 +54,7 @@ BAD_FORMS: list[Json] = [
     {"name": "a\x00b", "scopes": ["tasks:read"]},
     {"name": "x", "scopes": ["tasks:read"], "expires_at": "2020-01-01T00:00:00Z"},
     {"name": "x", "scopes": ["tasks:read"], "expires_at": "2999-01-01T00:00:00"},
-    {"name": "x", "scopes": ["tasks:read"], "owner_id": str(uuid4())},
+    {"name": "x", "scopes": ["tasks:read"], "owner_id": "6f1c5e0a-0d0c-4a53-9c1b-2f0c6f3a7b11"},
     {"name": "x", "scopes": ["tasks:read"], "digest": "x"},
 ]
 

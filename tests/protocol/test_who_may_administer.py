@@ -11,12 +11,13 @@ from api_main.core.settings import Settings
 from tests.people import claims, sign
 from tests.protocol.project import LEGACY_SECRET, Json, Project, good, refused
 
+NOBODY = "6f1c5e0a-0d0c-4a53-9c1b-2f0c6f3a7b11"
 ROUTES = [
     ("GET", "admin/users"),
     ("POST", "admin/users"),
-    ("GET", f"admin/users/{uuid4()}"),
-    ("PUT", f"admin/users/{uuid4()}"),
-    ("DELETE", f"admin/users/{uuid4()}"),
+    ("GET", f"admin/users/{NOBODY}"),
+    ("PUT", f"admin/users/{NOBODY}"),
+    ("DELETE", f"admin/users/{NOBODY}"),
     ("GET", "admin/users/x"),
     ("POST", "admin/generate_link"),
     ("POST", "invite"),

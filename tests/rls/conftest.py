@@ -20,6 +20,18 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
         "insert into auth.identities (user_id, provider_id, provider, identity_data) values (%s, %s, 'email', '{}')",
         (person.id, str(person.id)),
     )
+    admin.execute(
+        "insert into public.api_tokens (owner_id, name, scopes, hint, digest) values (%s, 'x', '{tasks:read}', 'x', %s)",
+        (person.id, str(person.id)),
+    )
+    admin.execute(
+        "insert into auth.mfa_amr_claims (session_id, authentication_method) values (%s, 'password')", (person.session,)
+    )
+    admin.execute(
+        "insert into auth.one_time_tokens (user_id, token_type, token_hash, relates_to)"
+        " values (%s, 'phone_change_token', %s, '')",
+        (person.id, str(person.id)),
+    )
     return person
 
 

@@ -52,12 +52,27 @@ class Table:
 TABLES = {
     "public.tasks": Table("owner_id", "title = 'changed'", "(owner_id, title) values ($1, 'new')"),
     "public.profiles": Table("id", "full_name = 'changed'", "(id) values ($1) on conflict do nothing"),
+    "public.api_tokens": Table(
+        "owner_id",
+        "name = 'changed'",
+        "(owner_id, name, scopes, hint, digest) values ($1, 'new', '{tasks:read}', 'new', gen_random_uuid()::text)",
+    ),
     "auth.users": Table("id", "phone = null", "(id) select gen_random_uuid() where $1::uuid is not null"),
     "auth.sessions": Table("user_id", "user_agent = 'changed'", "(user_id) values ($1)"),
     "auth.identities": Table(
         "user_id",
         "identity_data = '{}'",
         "(user_id, provider_id, provider, identity_data) values ($1, gen_random_uuid(), 'test', '{}')",
+    ),
+    "auth.mfa_amr_claims": Table(
+        "(select s.user_id from auth.sessions s where s.id = session_id)",
+        "updated_at = now()",
+        "(session_id, authentication_method) select s.id, 'test' from auth.sessions s where s.user_id = $1",
+    ),
+    "auth.one_time_tokens": Table(
+        "user_id",
+        "relates_to = 'changed'",
+        "(user_id, token_type, token_hash, relates_to) values ($1, 'recovery_token', gen_random_uuid()::text, '')",
     ),
 }
 

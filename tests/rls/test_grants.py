@@ -10,6 +10,7 @@ from tests.rls.stage import CALLERS, Stage
 
 ROLES = ("api_main", "anon", "authenticated", "auth_admin", "service_role")
 EVERYTHING = frozenset({"*"})
+ACCOUNTS = ("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens")
 
 # Role and table: what may be selected, inserted and updated. What is not listed is not granted at all.
 GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
@@ -22,11 +23,15 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
         "select": EVERYTHING,
         "update": frozenset({"username", "full_name", "locale"}),
     },
+    ("authenticated", "public.api_tokens"): {
+        "select": frozenset({"id", "owner_id", "name", "scopes", "hint", "expires_at", "last_used_at", "created_at"}),
+        "insert": frozenset({"id", "name", "scopes", "hint", "digest", "expires_at"}),
+    },
     **{
         (role, table): {"select": EVERYTHING, "insert": EVERYTHING, "update": EVERYTHING}
         for role, tables in {
-            "service_role": ("public.tasks", "public.profiles", "auth.users", "auth.sessions", "auth.identities"),
-            "auth_admin": ("auth.users", "auth.sessions", "auth.identities"),
+            "service_role": ("public.tasks", "public.profiles", "public.api_tokens", *ACCOUNTS),
+            "auth_admin": ACCOUNTS,
         }.items()
         for table in tables
     },
@@ -53,6 +58,20 @@ READ_ONLY = [
     ("public.profiles", "id", "gen_random_uuid()"),
     ("public.profiles", "created_at", "now()"),
     ("public.profiles", "updated_at", "now()"),
+    *[
+        ("public.api_tokens", column, value)
+        for column, value in {
+            "id": "gen_random_uuid()",
+            "owner_id": "gen_random_uuid()",
+            "name": "'another'",
+            "scopes": "'{tasks:write}'",
+            "hint": "'other'",
+            "digest": "'known'",
+            "expires_at": "null",
+            "last_used_at": "null",
+            "created_at": "now()",
+        }.items()
+    ],
 ]
 
 

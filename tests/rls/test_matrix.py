@@ -10,19 +10,20 @@ from tests.rls.stage import CALLERS, TABLES, Caller, Cursor, Stage
 
 # Each cell has four letters, for select, insert, update and delete:
 # - refused · . allowed, but reaches no row · o the caller's own rows · a everybody's rows
+# The new rows name their owner, which people may not do in api_tokens: theirs are their own by default.
 MATRIX = """
-              | public.tasks | public.profiles | auth.users | auth.sessions | auth.identities
- the login    | ----         | ----            | ----       | ----          | ----
- nobody       | ----         | ----            | ----       | ----          | ----
- an impostor  | ----         | ----            | ----       | ----          | ----
- no claims    | .-..         | .-.-            | ----       | ----          | ----
- a stranger   | .-..         | .-.-            | ----       | ----          | ----
- ada          | oooo         | o-o-            | ----       | ----          | ----
- bob          | oooo         | o-o-            | ----       | ----          | ----
- superuser    | oooo         | a-o-            | ----       | ----          | ----
- ex-superuser | oooo         | o-o-            | ----       | ----          | ----
- auth_admin   | ----         | ----            | aaaa       | aaaa          | aaaa
- service_role | aaaa         | aaaa            | aaaa       | aaaa          | aaaa
+              | public.tasks | public.profiles | public.api_tokens | auth.users | auth.sessions | auth.identities | auth.mfa_amr_claims | auth.one_time_tokens
+ the login    | ----         | ----            | ----              | ----       | ----          | ----            | ----                | ----
+ nobody       | ----         | ----            | ----              | ----       | ----          | ----            | ----                | ----
+ an impostor  | ----         | ----            | ----              | ----       | ----          | ----            | ----                | ----
+ no claims    | .-..         | .-.-            | .--.              | ----       | ----          | ----            | ----                | ----
+ a stranger   | .-..         | .-.-            | .--.              | ----       | ----          | ----            | ----                | ----
+ ada          | oooo         | o-o-            | o--o              | ----       | ----          | ----            | ----                | ----
+ bob          | oooo         | o-o-            | o--o              | ----       | ----          | ----            | ----                | ----
+ superuser    | oooo         | a-o-            | o--o              | ----       | ----          | ----            | ----                | ----
+ ex-superuser | oooo         | o-o-            | o--o              | ----       | ----          | ----            | ----                | ----
+ auth_admin   | ----         | ----            | ----              | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
+ service_role | aaaa         | aaaa            | aaaa              | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
 """
 VERBS = ("select", "insert", "update", "delete")
 

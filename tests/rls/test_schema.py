@@ -10,7 +10,7 @@ import pytest
 
 # Functions that a role may run in the schema `private`, all of them meant.
 INTENDED = {
-    "anon": set[str](),
+    "anon": {"use_api_token"},
     "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight"},
     "auth_admin": {"may_sign_in"},
     "service_role": {"prefix_query", "highlight", "account_is_superuser"},
