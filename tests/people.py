@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,7 +30,14 @@ def create_person(
 ) -> Person:
     """Insert an account (with these columns of `auth.users`) and a session, and sign a token for it."""
     person, session = uuid4(), uuid4()
-    row = {"id": person, "aud": "authenticated", "role": "authenticated", "email": f"{person}@example.com", **columns}
+    row = {
+        "id": person,
+        "aud": "authenticated",
+        "role": "authenticated",
+        "email": f"{person}@example.com",
+        "email_confirmed_at": datetime.now(UTC),
+        **columns,
+    }
     names = ", ".join(row)
     values = ", ".join(f"%({name})s" for name in row)
     admin.execute(f"insert into auth.users ({names}) values ({values})", row)

@@ -74,7 +74,7 @@ async def test_a_refreshed_token_keeps_the_time_of_signing_in(
     tokens = await sign_in(client, grace.email)
     session = read(tokens["access_token"], signing_key)["session_id"]
     began = datetime(2026, 1, 2, tzinfo=UTC)
-    admin.execute("update auth.sessions set created_at = %s where id = %s", (began, session))
+    admin.execute("update auth.mfa_amr_claims set created_at = %s where session_id = %s", (began, session))
     refreshed = read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
     assert refreshed["amr"] == [{"method": "password", "timestamp": int(began.timestamp())}]
     assert refreshed["session_id"] == session

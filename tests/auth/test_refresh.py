@@ -180,7 +180,7 @@ async def test_a_session_that_is_over_is_not_refreshed(
     admin.execute("update auth.sessions set not_after = now() + interval '1 hour' where id = %s", (session_of(tokens),))
     tokens = await next_tokens(client, tokens)
     admin.execute("update auth.sessions set not_after = now() where id = %s", (session_of(tokens),))
-    assert_refused(await refresh(client, tokens["refresh_token"]), 401, "invalid_refresh_token")
+    assert_refused(await refresh(client, tokens["refresh_token"]), 401, "session_expired")
     assert_refused(await read_me(client, tokens["access_token"]), 401, "session_ended")
 
 

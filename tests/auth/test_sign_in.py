@@ -83,7 +83,7 @@ DISABLED: dict[str, dict[str, Any]] = {"banned": {"banned_until": TOMORROW}, "de
 
 
 @pytest.mark.usefixtures("cheap_bcrypt")
-@pytest.mark.parametrize("reason", ["banned", "deleted", "switched off"])
+@pytest.mark.parametrize("reason", ["banned", "switched off"])
 async def test_a_disabled_account_is_told_so_only_with_the_right_password(
     client: httpx.AsyncClient, admin: Admin, new_person: NewPerson, quick_hash: str, reason: str
 ) -> None:
@@ -93,6 +93,33 @@ async def test_a_disabled_account_is_told_so_only_with_the_right_password(
     assert_refused(await login(client, person.email, "wrong"), 401, "invalid_credentials")
     assert_refused(await login(client, person.email), 403, "account_disabled")
     assert_refused(await read_me(client, person.token), 401, "session_ended")
+
+
+async def test_a_deleted_account_is_unknown_even_with_the_right_password(
+    client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str, cheap_bcrypt: None
+) -> None:
+    person = new_person(encrypted_password=quick_hash, **DISABLED["deleted"])
+    answers = [await login(client, email) for email in (person.email, new_email())]
+    for answer in answers:
+        assert_refused(answer, 401, "invalid_credentials")
+    deleted, unknown = ({**answer.json()["error"], "request_id": "", "timestamp": ""} for answer in answers)
+    assert deleted == unknown
+    assert_refused(await read_me(client, person.token), 401, "session_ended")
+
+
+@pytest.mark.usefixtures("cheap_bcrypt")
+@pytest.mark.parametrize("reason", ["none", "banned", "switched off"])
+async def test_an_email_that_is_not_confirmed_is_told_so_only_with_the_right_password(
+    client: httpx.AsyncClient, admin: Admin, new_person: NewPerson, quick_hash: str, reason: str
+) -> None:
+    person = new_person(encrypted_password=quick_hash, email_confirmed_at=None, **DISABLED.get(reason, {}))
+    if reason == "switched off":
+        switch_off(admin, person.id)
+    assert_refused(await login(client, person.email, "wrong"), 401, "invalid_credentials")
+    code = "email_not_confirmed" if reason == "none" else "account_disabled"
+    assert_refused(await login(client, person.email), 403, code)
+    sessions = admin.execute("select count(*) from auth.sessions where user_id = %s", (person.id,)).fetchone()
+    assert sessions == (1,)  # the one it was made with
 
 
 @pytest.mark.parametrize("reason", ["banned", "deleted", "switched off"])
@@ -148,7 +175,9 @@ async def test_a_session_remembers_where_it_was_begun(
     assert row == (stored,)
 
 
-@pytest.mark.parametrize("agent", ["", "curl/8", "x" * 60_000, "na\u00efve \u00ff"])
+@pytest.mark.parametrize(
+    "agent", ["", "curl/8", "x" * 60_000, "na\u00efve \u00ff"], ids=["none", "curl", "long", "not ASCII"]
+)
 async def test_a_session_remembers_no_more_of_its_user_agent_than_is_useful(
     client: httpx.AsyncClient, admin: Admin, grace: Person, agent: str
 ) -> None:
