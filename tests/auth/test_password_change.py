@@ -1,6 +1,7 @@
 """A new password: only with the old one, and all other sessions end."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import httpx
@@ -127,17 +128,25 @@ async def test_without_a_live_session_nothing_changes(client: httpx.AsyncClient,
     assert (await login(client, grace.email, PASSWORD)).status_code == 200
 
 
+@pytest.mark.parametrize("step", [1, 2, 3])
 async def test_an_account_that_vanishes_meanwhile_is_no_error_of_ours(
-    client: httpx.AsyncClient, admin: psycopg.Connection[Any], grace: Person, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient,
+    admin: psycopg.Connection[Any],
+    grace: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
 ) -> None:
-    get_user = repository.get_user
+    """Before its password is compared, before the new one is hashed, before it is stored."""
+    lock_user, looks = repository.lock_user, itertools.count(1)
 
-    async def get_user_too_late(session: Any, user_id: Any) -> Any:
-        admin.execute("delete from auth.users where id = %s", (user_id,))
-        return await get_user(session, user_id)
+    async def lock_user_too_late(session: Any, user_id: Any) -> Any:
+        if next(looks) == step:
+            admin.execute("delete from auth.users where id = %s", (user_id,))
+        return await lock_user(session, user_id)
 
-    monkeypatch.setattr(repository, "get_user", get_user_too_late)
-    assert_refused(await change_password(client, grace.token, PASSWORD, NEW), 403, "wrong_password")
+    monkeypatch.setattr(repository, "lock_user", lock_user_too_late)
+    assert_refused(await change_password(client, grace.token, PASSWORD, NEW), 401, "session_ended")
+    assert next(looks) == step + 1  # and nothing went on without it
 
 
 async def test_of_two_changes_at_once_the_last_one_counts(client: httpx.AsyncClient, grace: Person) -> None:

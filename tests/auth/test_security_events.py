@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -9,6 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from api_main.auth.events import SecurityEvent
+from api_main.auth.mail.sender import Mailbox
+from api_main.core.settings import Settings
 from tests.auth.calls import (
     AUTH,
     PASSWORD,
@@ -23,10 +26,12 @@ from tests.auth.calls import (
     tokens_of,
 )
 from tests.auth.conftest import LogLines
-from tests.people import Person
+from tests.people import Person, claims, sign
+from tests.protocol.project import token_in
 
 Line = dict[str, Any]
 REQUEST_ID, ADDRESS = "test-request-0001", "192.0.2.7"
+API_TOKENS, API_TOKEN = "/api/v1/tokens", {"name": "Backup script", "scopes": ["tasks:read"]}
 NEW_PASSWORD, WRONG_PASSWORD = "another fine password", "a wrong password"
 
 
@@ -37,6 +42,13 @@ async def client(app: FastAPI) -> Any:
     headers = {"X-Request-ID": REQUEST_ID}
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=headers) as http:
         yield http
+
+
+@pytest.fixture
+def mailbox(app: FastAPI) -> Mailbox:
+    sender = app.state.mail_sender
+    assert isinstance(sender, Mailbox)
+    return sender
 
 
 def events_in(lines: list[Line]) -> list[Line]:
@@ -148,7 +160,12 @@ async def test_nothing_is_logged_of_a_token_that_is_good(
 
 
 async def test_the_life_of_an_account_leaves_every_event_and_no_secret_in_the_log(
-    client: httpx.AsyncClient, admin: psycopg.Connection[Any], cheap_bcrypt: None, log_lines: LogLines
+    client: httpx.AsyncClient,
+    admin: psycopg.Connection[Any],
+    settings: Settings,
+    mailbox: Mailbox,
+    cheap_bcrypt: None,
+    log_lines: LogLines,
 ) -> None:
     email, secrets = new_email(), {PASSWORD, NEW_PASSWORD, WRONG_PASSWORD}
 
@@ -163,14 +180,27 @@ async def test_the_life_of_an_account_leaves_every_event_and_no_secret_in_the_lo
     secrets.update(stored_secrets(admin, email))
     await refresh(client, first["refresh_token"])
     await read_me(client, first["access_token"])
-    for _ in range(2):
-        third = keep(tokens_of(await login(client, email)))
+    third = keep(tokens_of(await login(client, email)))
+    api_token = tokens_of(await client.post(API_TOKENS, json=API_TOKEN, headers=bearer(third["access_token"])))
+    secrets.add(api_token["token"])
+    await client.delete(f"{API_TOKENS}/{api_token['id']}", headers=bearer(third["access_token"]))
+    await client.put("/auth/v1/user", json={"data": {"tea": "green"}}, headers=bearer(third["access_token"]))
+    await client.post("/auth/v1/recover", json={"email": email})
+    secrets.add(token := token_in(next(iter(mailbox.newest_first())).message))
+    redeemed = await client.post("/auth/v1/verify", json={"type": "recovery", "token_hash": token})
+    keep(redeemed.json())
+    third = keep(tokens_of(await login(client, email)))
     await change_password(client, third["access_token"], PASSWORD, NEW_PASSWORD)
     secrets.update(stored_secrets(admin, email))
     await client.post(f"{AUTH}/logout", headers=bearer(third["access_token"]))
     for _ in range(11):
         await login(client, email, WRONG_PASSWORD)
     await register(client, email, NEW_PASSWORD)
+    service = sign(settings, claims(settings, uuid4(), role="service_role"))
+    secrets.update(service.split("."))
+    account = f"/auth/v1/admin/users/{first['user']['id']}"
+    await client.put(account, json={"ban_duration": "1h"}, headers=bearer(service))
+    await client.delete(account, headers=bearer(service))
     log = log_lines()
     assert {line["event"] for line in events_in(log)} == {event.value for event in SecurityEvent}
     text = json.dumps(log)
