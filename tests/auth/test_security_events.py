@@ -134,6 +134,18 @@ async def test_a_password_change_is_logged_and_so_are_failures(
     assert_logged(log_lines(), "locked_out", grace.id)
 
 
+@pytest.mark.parametrize(
+    ("duration", "event"), [("1h", "account_banned"), ("none", "account_changed"), ("-1h", "account_changed")]
+)
+async def test_a_ban_is_logged_as_one_and_its_lifting_is_not(
+    client: httpx.AsyncClient, settings: Settings, grace: Person, log_lines: LogLines, duration: str, event: str
+) -> None:
+    service = sign(settings, claims(settings, uuid4(), role="service_role"))
+    form = {"ban_duration": duration}
+    await client.put(f"/auth/v1/admin/users/{grace.id}", json=form, headers=bearer(service))
+    assert_logged(log_lines(), event, grace.id)
+
+
 @pytest.mark.parametrize("scope", ["local", "others", "global"])
 async def test_signing_out_is_logged_with_its_scope(
     client: httpx.AsyncClient, grace: Person, log_lines: LogLines, scope: str

@@ -71,7 +71,7 @@ class Administration:
         Raises:
             UserNotFound, EmailTaken, WeakPassword, InvalidDuration
         """
-        hashed = await passwords.checked_hash(form.password, self._settings)
+        now, hashed = datetime.now(UTC), await passwords.checked_hash(form.password, self._settings)
         with repository.refusing_a_taken_email():
             async with self._database.session(AUTH_ADMIN) as session:
                 user = await _found(session, user_id)
@@ -84,7 +84,8 @@ class Administration:
                     await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
                 await session.flush()
                 changed = await _object(session, user)
-        record(SecurityEvent.ACCOUNT_BANNED if form.ban_duration else SecurityEvent.ACCOUNT_CHANGED, subject=user_id)
+        is_ban = form.ban_duration is not None and user.banned_until is not None and user.banned_until > now
+        record(SecurityEvent.ACCOUNT_BANNED if is_ban else SecurityEvent.ACCOUNT_CHANGED, subject=user_id)
         return changed
 
     async def delete(self, user_id: UUID, *, soft: bool) -> None:
