@@ -50,10 +50,11 @@ def add_resources(
     )
     app.state.jwks = keys.jwks if keys else {"keys": []}
     app.state.revocations = _revocations(settings, database)
-    if not settings.is_standalone:
-        app.state.account_service = SupabaseAccounts(settings, supabase)
-    elif keys is not None:
+    if settings.is_standalone:
+        assert keys is not None  # the settings insist on them
         _add_accounts(app, settings, database, keys)
+    else:
+        app.state.account_service = SupabaseAccounts(settings, supabase)
 
 
 def _revocations(settings: Settings, database: Database) -> Revocations:
