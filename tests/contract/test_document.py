@@ -4,13 +4,16 @@ import importlib
 import pkgutil
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 
 import api_main
+from api_main.auth import protocol
+from api_main.auth.protocol import errors as protocol_errors
 from api_main.core.errors import ApiError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +58,13 @@ def error_classes() -> set[type[ApiError]]:
         waiting += waiting.pop().__subclasses__()
         found |= set(waiting)
     return {error for error in found if error.__module__.startswith("api_main.")}
+
+
+def our_error_classes() -> set[type[ApiError]]:
+    """Those that say a code of ours: not the kinds without one of their own, nor what only Supabase's protocol says."""
+    return {
+        error for error in error_classes() if "code" in vars(error) and error.__module__ != protocol_errors.__name__
+    }
 
 
 def test_every_operation_has_a_summary_a_tag_and_an_id(operations: list[Operation]) -> None:
@@ -133,14 +143,14 @@ def test_a_token_is_asked_for_exactly_where_one_is_needed(document: Json, operat
 
 
 def test_parameters_are_described_or_speak_for_themselves(operations: list[Operation]) -> None:
-    plain = {"task_id", "status", "priority", "q"}
+    plain = {"task_id", "token_id", "status", "priority", "q"}
     for operation in operations:
         for parameter in operation.content.get("parameters", []):
             assert parameter.get("description") or parameter["name"] in plain, (operation.name, parameter["name"])
 
 
 def test_every_code_is_unique() -> None:
-    counted = Counter(error.code for error in error_classes())
+    counted = Counter(error.code for error in error_classes() if "code" in vars(error))
     assert [code for code, count in counted.items() if count > 1] == []
 
 
@@ -148,6 +158,28 @@ def test_every_code_is_documented_with_its_status() -> None:
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (.+) \|$", text, re.MULTILINE)
     assert {(code, int(status)) for code, status, _ in rows} == {
-        (error.code, error.status) for error in error_classes()
+        (error.code, error.status) for error in our_error_classes()
     }
     assert len(rows) == len({code for code, _, _ in rows})
+
+
+def test_every_error_of_the_protocol_is_documented_with_its_status() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9_]+)` \| (\d{3}) \|$", text, re.MULTILINE)
+    said = {words for module in protocol_modules() for words in words_in(vars(module).values())}
+    assert [(code, int(status)) for code, status in rows] == sorted(
+        {(words.code, words.status) for words in said}, key=lambda row: (row[1], row[0])
+    )
+
+
+def protocol_modules() -> Iterator[ModuleType]:
+    for module in pkgutil.walk_packages(protocol.__path__, f"{protocol.__name__}."):
+        yield importlib.import_module(module.name)
+
+
+def words_in(values: Iterable[object]) -> Iterator[protocol_errors.Words]:
+    for value in values:
+        if isinstance(value, protocol_errors.Words):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from words_in(value.values())

@@ -15,7 +15,7 @@ import httpx
 
 from api_main.core.settings import Settings
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 LOOPBACK = "127.0.0.1"
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.protocol.conftest import Admin
 from tests.protocol.project import PASSWORD, Json, Project, good, new_email, refused
 
+NOBODY = "6f1c5e0a-0d0c-4a53-9c1b-2f0c6f3a7b11"
+
 
 async def create(project: Project, **form: Any) -> Json:
     return good(await project.administer("POST", "users", json={"email": new_email(), **form}))
@@ -191,7 +193,7 @@ async def test_soft_deletion_leaves_a_row_without_a_name(auto: Project, grace: J
     await auto.sign_up(email)
 
 
-@pytest.mark.parametrize("user_id", ["x", "1", "00000000-0000-0000-0000", "%00", "6f1c5e0a-0d0c-4a53-9c1b-2f0c6f3a7b11"])
+@pytest.mark.parametrize("user_id", ["x", "1", "00000000-0000-0000-0000", "%00", NOBODY])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_an_id_of_nobody_is_not_found(auto: Project, method: str, user_id: str) -> None:
     refused(await auto.administer(method, f"users/{user_id}", json={}), 404, "user_not_found", "User not found")

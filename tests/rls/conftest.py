@@ -21,7 +21,8 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
         (person.id, str(person.id)),
     )
     admin.execute(
-        "insert into public.api_tokens (owner_id, name, scopes, hint, digest) values (%s, 'x', '{tasks:read}', 'x', %s)",
+        "insert into public.api_tokens (owner_id, name, scopes, hint, digest)"
+        " values (%s, 'theirs', '{tasks:read}', 'x', %s)",
         (person.id, str(person.id)),
     )
     admin.execute(

@@ -1,5 +1,6 @@
 """Caller by table by verb, straight in SQL: whose rows each caller reaches."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
@@ -11,31 +12,46 @@ from tests.rls.stage import CALLERS, TABLES, Caller, Cursor, Stage
 # Each cell has four letters, for select, insert, update and delete:
 # - refused · . allowed, but reaches no row · o the caller's own rows · a everybody's rows
 # The new rows name their owner, which people may not do in api_tokens: theirs are their own by default.
-MATRIX = """
-              | public.tasks | public.profiles | public.api_tokens | auth.users | auth.sessions | auth.identities | auth.mfa_amr_claims | auth.one_time_tokens
- the login    | ----         | ----            | ----              | ----       | ----          | ----            | ----                | ----
- nobody       | ----         | ----            | ----              | ----       | ----          | ----            | ----                | ----
- an impostor  | ----         | ----            | ----              | ----       | ----          | ----            | ----                | ----
- no claims    | .-..         | .-.-            | .--.              | ----       | ----          | ----            | ----                | ----
- a stranger   | .-..         | .-.-            | .--.              | ----       | ----          | ----            | ----                | ----
- ada          | oooo         | o-o-            | o--o              | ----       | ----          | ----            | ----                | ----
- bob          | oooo         | o-o-            | o--o              | ----       | ----          | ----            | ----                | ----
- superuser    | oooo         | a-o-            | o--o              | ----       | ----          | ----            | ----                | ----
- ex-superuser | oooo         | o-o-            | o--o              | ----       | ----          | ----            | ----                | ----
- auth_admin   | ----         | ----            | ----              | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
- service_role | aaaa         | aaaa            | aaaa              | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
-"""
+MATRICES = (
+    """
+              | public.tasks | public.profiles | public.api_tokens
+ the login    | ----         | ----            | ----
+ nobody       | ----         | ----            | ----
+ an impostor  | ----         | ----            | ----
+ no claims    | .-..         | .-.-            | .--.
+ a stranger   | .-..         | .-.-            | .--.
+ ada          | oooo         | o-o-            | o--o
+ bob          | oooo         | o-o-            | o--o
+ superuser    | oooo         | a-o-            | o--o
+ ex-superuser | oooo         | o-o-            | o--o
+ auth_admin   | ----         | ----            | ----
+ service_role | aaaa         | aaaa            | aaaa
+""",
+    """
+              | auth.users | auth.sessions | auth.identities | auth.mfa_amr_claims | auth.one_time_tokens
+ the login    | ----       | ----          | ----            | ----                | ----
+ nobody       | ----       | ----          | ----            | ----                | ----
+ an impostor  | ----       | ----          | ----            | ----                | ----
+ no claims    | ----       | ----          | ----            | ----                | ----
+ a stranger   | ----       | ----          | ----            | ----                | ----
+ ada          | ----       | ----          | ----            | ----                | ----
+ bob          | ----       | ----          | ----            | ----                | ----
+ superuser    | ----       | ----          | ----            | ----                | ----
+ ex-superuser | ----       | ----          | ----            | ----                | ----
+ auth_admin   | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
+ service_role | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
+""",
+)
 VERBS = ("select", "insert", "update", "delete")
 
 
-def _cells() -> list[tuple[str, str, str, str]]:
-    header, *rows = ([part.strip() for part in line.split("|")] for line in MATRIX.strip("\n").splitlines())
-    return [
-        (caller, table, verb, letter)
-        for caller, *cells in rows
-        for table, cell in zip(header[1:], cells, strict=True)
-        for verb, letter in zip(VERBS, cell, strict=True)
-    ]
+def _cells() -> Iterator[tuple[str, str, str, str]]:
+    for matrix in MATRICES:
+        header, *rows = ([part.strip() for part in line.split("|")] for line in matrix.strip("\n").splitlines())
+        for caller, *cells in rows:
+            for table, cell in zip(header[1:], cells, strict=True):
+                for verb, letter in zip(VERBS, cell, strict=True):
+                    yield caller, table, verb, letter
 
 
 @pytest.mark.parametrize(("caller", "table", "verb", "expected"), _cells())
@@ -56,8 +72,9 @@ def test_the_matrix_has_every_table_and_every_caller(admin: psycopg.Connection[t
     tables = admin.execute(
         "select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'auth')"
     )
-    cells = _cells()
+    cells = list(_cells())
     assert {table for _caller, table, *_ in cells} == {name for (name,) in tables} == set(TABLES)
+    assert len(cells) == len(set(cells)) == len(CALLERS) * len(TABLES) * len(VERBS)
     assert {caller for caller, *_ in cells} == set(CALLERS)
 
 

@@ -118,7 +118,7 @@ def render(error: core.ApiError, headers: Headers) -> Response:
     """The answer for an error, in the form that the caller's version asks for."""
     words = words_for(error)
     message = words.message or error.message
-    extra = {name: value for name, value in error.headers.items() if name == "Retry-After"}
+    extra = {name: value for name, value in error.headers.items() if name.lower() in {"allow", "retry-after"}}
     extra["x-sb-error-code"] = words.code
     body: dict[str, Any] = {"code": words.status, "error_code": words.code, "msg": message}
     if _knows_version(headers.get(VERSION_HEADER)):
