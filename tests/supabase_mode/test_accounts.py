@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import respx
+from supabase import ASupabaseAuthClient
+from supabase_auth.types import AuthResponse
 
 from tests.people import Person
 from tests.supabase_mode import project
@@ -66,6 +68,18 @@ async def test_without_a_session_nobody_learns_whether_the_email_has_an_account(
     assert first.status_code == second.status_code == 201
     assert taken_apart(first) == taken_apart(second)
     assert first.json()["data"]["id"] == real["id"]
+
+
+async def test_an_answer_without_a_user_makes_no_account(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package's types allow one, though none that it reads today is without."""
+
+    async def sign_up(*_: object) -> AuthResponse:
+        return AuthResponse()
+
+    monkeypatch.setattr(ASupabaseAuthClient, "sign_up", sign_up)
+    assert error_of(await register(api)) == (503, "auth_unavailable")
 
 
 async def test_signing_in_gives_the_tokens_that_the_project_gave(
