@@ -1,5 +1,6 @@
 """The application: `create_app(settings)` puts middleware, routers and resources together."""
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
@@ -7,11 +8,13 @@ from functools import cache
 import httpx
 import structlog
 from fastapi import FastAPI
+from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
 
 from api_main.api import LARGE_BODIES, include_routers
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.resources import add_resources
+from api_main.auth.signing import SigningKeys
 from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.database import Database
@@ -41,6 +44,8 @@ JWKS_TIMEOUT = httpx.Timeout(3.0, connect=2.0)
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application for these settings. It connects to nothing until it is started."""
     configure_logging(settings)
+    if settings.signing_keys is not None:
+        SigningKeys.parse(settings.signing_keys)  # what is wrong with them should stop the start, not the first request
     app = FastAPI(
         title="Hybrid Auth API",
         version="0.1.0",
@@ -91,7 +96,14 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 @cache
 def _from_environment() -> FastAPI:
-    return create_app(Settings())
+    """The application, or the end of the process with one sentence per setting that will not do."""
+    try:
+        return create_app(Settings())
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()]
+        sys.exit("\n".join(fault.removeprefix(": ") for fault in faults))
+    except (ValueError, OSError) as error:
+        sys.exit(f"JWT_SIGNING_KEYS: {error}")
 
 
 def __getattr__(name: str) -> FastAPI:

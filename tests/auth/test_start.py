@@ -122,12 +122,27 @@ def test_settings_do_not_print_their_secrets() -> None:
         (json.dumps(public(json.loads(KEY))), "exactly one signing key"),
     ],
 )
-async def test_with_broken_keys_the_application_does_not_start(document: str, message: str) -> None:
-    app = create_app(settings_with(environment="test", log_level="WARNING", jwt_signing_keys=document))
+def test_with_broken_keys_there_is_no_application(document: str, message: str) -> None:
+    settings = settings_with(environment="test", log_level="WARNING", jwt_signing_keys=document)
     with pytest.raises(ValueError, match=message) as refused:
-        async with app.router.lifespan_context(app):
-            pytest.fail("it has started")
+        create_app(settings)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"JWT_SIGNING_KEYS": "{" + KEY}, "JWT_SIGNING_KEYS: signing keys are not valid JSON"),
+        ({"JWT_SIGNING_KEYS_FILE": "/nowhere"}, "JWT_SIGNING_KEYS: [Errno 2] No such file or directory: '/nowhere'"),
+        ({"DATABASE_URL": "mysql://there"}, "DATABASE_URL: String should match pattern '^postgres(ql)?://'"),
+    ],
+)
+def test_a_server_says_in_one_sentence_what_keeps_it_from_starting(variables: dict[str, str], sentence: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": "postgresql://there", **variables}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    command = [sys.executable, "-m", "uvicorn", "api_main.main:app", "--port", "0"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert (ended.returncode, ended.stderr.splitlines()) == (1, [sentence])
 
 
 def test_the_command_prints_a_key_that_the_settings_take(
