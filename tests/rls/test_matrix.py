@@ -54,7 +54,7 @@ def _cells() -> Iterator[tuple[str, str, str, str]]:
                     yield caller, table, verb, letter
 
 
-@pytest.mark.parametrize(("caller", "table", "verb", "expected"), _cells())
+@pytest.mark.parametrize(("caller", "table", "verb", "expected"), list(_cells()))
 def test_a_caller_reaches_exactly_the_rows_of_the_matrix(
     stage: Stage, caller: str, table: str, verb: str, expected: str
 ) -> None:
