@@ -43,6 +43,7 @@ def _environment(service: str, server: Server) -> dict[str, str]:
         "POSTGRES_PASSWORD": server.password,
         "API_MAIN_PASSWORD": "of-the-api",
         "JWT_SIGNING_KEYS": json.dumps([generate_signing_key()]),
+        "EMAIL_AUTOCONFIRM": "true",
     }
     address = f"@127.0.0.1:{server.port}/"
     return {name: value.replace("@postgres:5432/", address) for name, value in environment_of(service, given).items()}

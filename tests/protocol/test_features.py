@@ -43,7 +43,7 @@ async def test_what_we_do_not_offer_says_so(auto: Project, request_line: str) ->
     assert "page not found" not in body["msg"]
 
 
-@pytest.mark.parametrize("request_line", ["GET nonsense", "POST signup/x", "GET authorizes", "DELETE user"])
+@pytest.mark.parametrize("request_line", ["GET nonsense", "POST signup/x", "GET authorizes", "DELETE users"])
 async def test_what_is_not_there_is_not_found_in_the_protocols_form(auto: Project, request_line: str) -> None:
     method, _, path = request_line.partition(" ")
     refused(await auto.call(method, path), 404, "not_found", "404 page not found")
@@ -77,3 +77,19 @@ async def test_the_api_itself_has_the_same_accounts(auto: Project, email: str) -
     session = answer.json()["data"]
     assert good(await auto.user(session["access_token"]))["email"] == email
     good(await auto.refresh(session["refresh_token"]))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", ".well-known/jwks.json", "GET"),
+        ("PATCH", "token", "POST"),
+        ("DELETE", "user", "GET, PUT"),
+        ("PATCH", "admin/users/6d5c8b1e-0000-4000-8000-000000000000", "GET, PUT, DELETE"),
+        ("TRACE", "verify", "GET, POST"),
+    ],
+)
+async def test_another_method_of_what_is_offered_is_a_405(auto: Project, method: str, path: str, allowed: str) -> None:
+    answer = await auto.call(method, path)
+    refused(answer, 405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == set(allowed.split(", "))

@@ -4,16 +4,18 @@ from typing import Annotated, Any, NoReturn
 
 from fastapi import APIRouter, Depends, Query, Request, status
 
+from api_main.auth import discovery
 from api_main.auth.account_changes import AccountChange
 from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
 from api_main.auth.errors import EmailTaken, InvalidCredentials, InvalidRefreshToken
 from api_main.auth.links import LinkType
-from api_main.auth.protocol import disabled
+from api_main.auth.protocol import admin_router, disabled, links_router
 from api_main.auth.protocol.dependencies import Caller, Changes, Links, RedirectTo, check_key
 from api_main.auth.protocol.errors import NotAdmin, ProtocolError, UnsupportedGrant, UserAlreadyExists, Words
 from api_main.auth.protocol.json_route import JsonRoute
 from api_main.auth.protocol.schemas import Credentials, SignUp, UserChange, revealed
+from api_main.auth.protocol.unserved import route_besides
 from api_main.auth.repository import Scope
 from api_main.auth.service import NewAccount
 from api_main.auth.user_object import Tokens, UserObject
@@ -115,7 +117,16 @@ async def read_health(request: Request) -> dict[str, str]:
     }
 
 
-@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], response_model=None)
 async def refuse(rest: str) -> NoReturn:
     """What Supabase Auth offers and we do not answers as there when it is switched off."""
     raise disabled.error_for(rest)
+
+
+served = [route for part in (discovery, admin_router, links_router) for route in part.router.routes]
+router.add_api_route(
+    "/{rest:path}",
+    refuse,
+    methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+    response_model=None,
+    route_class_override=route_besides([*served, *router.routes]),
+)
