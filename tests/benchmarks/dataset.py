@@ -18,6 +18,10 @@ insert into auth.users (id, aud, role, email)
 select md5('user ' || n)::uuid, 'authenticated', 'authenticated', 'user-' || n || '@example.com'
 from generate_series(1, %(users)s) n
 """
+SESSIONS = """
+insert into auth.sessions (id, user_id)
+select md5('session ' || n)::uuid, md5('user ' || n)::uuid from generate_series(1, %(users)s) n
+"""
 # Task by task to the next user, so that the tasks of one user lie scattered over the whole table, as they do
 # where many people write at once.
 TASKS = """
@@ -47,7 +51,7 @@ class Caller:
 
 
 def named(kind: str, number: int) -> UUID:
-    """The id of a user or a task, as the SQL above makes it."""
+    """The id of a user, a session or a task, as the SQL above makes it."""
     return UUID(md5(f"{kind} {number}".encode(), usedforsecurity=False).hexdigest())
 
 
@@ -55,6 +59,7 @@ def fill(admin_url: str, *, users: int, tasks: int) -> None:
     """Insert users and tasks as the administrator, and leave the tables as autovacuum would have."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(USERS, {"users": users})
+        admin.execute(SESSIONS, {"users": users})
         admin.execute(TASKS, {"users": users, "tasks": tasks})
         admin.execute("vacuum (analyze)")
         admin.execute("checkpoint")
@@ -69,4 +74,8 @@ def callers(count: int, signing_keys: str) -> list[Caller]:
     settings = Settings(
         _env_file=None, database_url="postgresql://", jwt_signing_keys=signing_keys, public_url=PUBLIC_URL
     )
-    return [Caller(number, sign(settings, claims(settings, named("user", number)))) for number in range(1, count + 1)]
+    return [Caller(number, _token(settings, number)) for number in range(1, count + 1)]
+
+
+def _token(settings: Settings, number: int) -> str:
+    return sign(settings, claims(settings, named("user", number), named("session", number)))
