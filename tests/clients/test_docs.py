@@ -31,6 +31,7 @@ def demo_tasks(admin: psycopg.Connection[Any], settings: Settings, project: Proj
     """The demo account of `./scripts/dev`, with a task."""
     hashed = bcrypt.hashpw(b"correct-horse-demo", bcrypt.gensalt(12)).decode()
     columns: dict[str, Any] = {"email": "ada@example.com", "encrypted_password": hashed, "email_confirmed_at": "now"}
+    admin.execute("delete from auth.users where email = 'ada@example.com'")  # what other tests made up
     ada = create_person(admin, settings, **columns)
     admin.execute("insert into public.tasks (owner_id, title) values (%s, 'Run the docs')", (ada.id,))
     return ["Run the docs"]
