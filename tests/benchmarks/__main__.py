@@ -35,7 +35,7 @@ def _say(step: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of six: smaller tables, fewer rounds")
+    parser.add_argument("--quick", action="store_true", help="two minutes instead of six: smaller tables, fewer rounds")
     parser.add_argument("--tasks", type=int, help="how many tasks the table holds")
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else Plan()

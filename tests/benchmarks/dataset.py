@@ -28,9 +28,10 @@ TASKS = """
 insert into public.tasks (id, owner_id, title, description, status, priority, due_at, created_at, updated_at)
 select md5('task ' || n)::uuid, md5('user ' || (n - 1) %% %(users)s + 1)::uuid, 'Task number ' || n,
   'A description of about the length that people write, two lines of text or so, which is number ' || n,
-  (enum_range(null::public.task_status))[n %% 4 + 1], (enum_range(null::public.task_priority))[n / 4 %% 4 + 1],
+  (enum_range(null::public.task_status))[turn %% 4 + 1], (enum_range(null::public.task_priority))[turn / 4 %% 4 + 1],
   case when n %% 3 > 0 then now() + n %% 1000 * interval '1 hour' end, made_at, made_at
-from generate_series(1, %(tasks)s) n, lateral (select now() - (%(tasks)s - n) * interval '1 second' as made_at) m
+from generate_series(1, %(tasks)s) n,
+  lateral (select (n - 1) / %(users)s as turn, now() - (%(tasks)s - n) * interval '1 second' as made_at) m
 """
 
 

@@ -47,9 +47,12 @@ class Load(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What was answered within the window. CPU times are seconds, latencies milliseconds."""
+    """What was answered within the window. CPU times are seconds, latencies milliseconds.
 
-    answers: int
+    A median of several has half an answer at times.
+    """
+
+    answers: float
     seconds: float
     p50: float
     p99: float

@@ -96,4 +96,4 @@ def _postgres_alone(laboratory: Laboratory, scenario: Scenario, plan: Plan) -> O
 
 def _median(outcomes: Sequence[Outcome]) -> Outcome:
     dumps = [outcome.model_dump() for outcome in outcomes]
-    return Outcome.model_validate({name: median(dump[name] for dump in dumps) for name in dumps[0]})
+    return Outcome(**{name: median(dump[name] for dump in dumps) for name in dumps[0]})

@@ -1,7 +1,8 @@
 """The same routes written the ordinary way, to compare with: FastAPI and SQLModel as their documentation has it.
 
 An async session on psycopg, role and claims set at the beginning of each transaction, response models, and the
-signature of the token checked in each request. The tables, the schemas and the wire format are the product's.
+signature of the token checked in each request. The tables, the schemas and the wire format are the product's; of
+middleware there is none at all.
 """
 
 import json

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
@@ -34,11 +35,11 @@ class Table:
 def machine(laboratory: Laboratory) -> str:
     with psycopg.connect(laboratory.postgres.url()) as admin:
         version = admin.info.parameter_status("server_version")
-    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
     options = ", ".join(f"{name} {value}" for name, value in OPTIONS.items())
     return (
-        f"{_processor()}, {cores} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB; load average {load:.1f} at"
-        f" the start. Load generator, API and Postgres share the cores.\n"
+        f"{_processor()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB;"
+        f" load average {load:.1f} at the start. Load generator, API and Postgres share the cores.\n"
         f"Python {platform.python_version()}, one uvicorn worker (uvloop, httptools), no line of log per request."
         f" PostgreSQL {version} ({options}), Unix socket, 10 connections.\n"
     )
@@ -108,8 +109,7 @@ def _throughput_row(label: str, outcome: Outcome, ordinary: float) -> tuple[str,
 
 
 def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.machine()
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
