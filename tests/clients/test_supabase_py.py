@@ -1,11 +1,13 @@
 """supabase-py from PyPI, unchanged, against us: the same life of an account as in `supabase_js.mjs`."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import httpx
 import pytest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase_auth import AsyncMemoryStorage
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 from tests.clients.conftest import Project
@@ -81,6 +83,25 @@ async def test_a_session_is_refreshed_and_a_lost_answer_given_again(new_client: 
     again = await (await new_client()).auth.refresh_session(before.refresh_token)
     assert again.session is not None
     assert again.session.refresh_token == after.session.refresh_token
+
+
+async def test_a_session_whose_token_is_about_to_expire_is_refreshed_by_itself(
+    project: Project, ada: AsyncClient, email: str
+) -> None:
+    storage = AsyncMemoryStorage()
+    async with httpx.AsyncClient() as http:
+        client = await acreate_client(
+            project.url, project.publishable_key, AsyncClientOptions(storage=storage, httpx_client=http)
+        )
+        before = (await client.auth.sign_in_with_password({"email": email, "password": PASSWORD})).session
+        assert before is not None
+        (key,) = storage.storage
+        soon = before.model_copy(update={"expires_at": int(time.time()) + 5})
+        await storage.set_item(key, soon.model_dump_json())
+        after = await client.auth.get_session()
+        await client.auth.sign_out()
+    assert after is not None
+    assert after.refresh_token != before.refresh_token
 
 
 @pytest.mark.parametrize(("scope", "survivors"), [("local", [False, True]), ("others", [True, False]), ("global", [])])

@@ -35,6 +35,11 @@ async def test_a_bad_token_is_refused(auto: Project, settings: Settings, grace: 
     refused(await auto.user(elevated), 403, "bad_jwt")
 
 
+async def test_a_subject_that_is_no_uuid_is_told_from_a_bad_token(auto: Project, settings: Settings) -> None:
+    token = sign(settings, claims(settings, uuid4(), sub="ada"))
+    refused(await auto.user(token), 400, "bad_jwt", "invalid claim: sub claim must be a UUID")
+
+
 async def test_a_gone_user_and_a_gone_session_are_told_apart(auto: Project, grace: Json, admin: Admin) -> None:
     token, user_id = grace["access_token"], grace["user"]["id"]
     admin.execute("delete from auth.sessions where user_id = %s", (user_id,))

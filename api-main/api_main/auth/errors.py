@@ -21,6 +21,10 @@ class InvalidToken(Unauthenticated):
     challenge = 'Bearer error="invalid_token"'
 
 
+class SubjectInvalid(InvalidToken):
+    """Well signed, but its subject is no account's id. Only Supabase Auth's protocol tells it from the others."""
+
+
 class TokenExpired(InvalidToken):
     code, message = "token_expired", "The token has expired."
     challenge = 'Bearer error="invalid_token", error_description="The token has expired"'

@@ -12,7 +12,7 @@ from uuid import UUID
 import jwt
 from cachetools import LRUCache
 
-from api_main.auth.errors import InvalidToken, RoleNotAllowed, TokenExpired
+from api_main.auth.errors import InvalidToken, RoleNotAllowed, SubjectInvalid, TokenExpired
 from api_main.auth.issuers import Issuer
 from api_main.auth.keys import KeySource, VerificationKey
 from api_main.auth.principal import Principal, claims_for_postgres
@@ -115,7 +115,7 @@ def _to_principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
         raise InvalidToken  # PyJWT takes "1893456000" and true as well
     session = claims.get("session_id")
     return Principal(
-        subject=_canonical_uuid(claims["sub"]),
+        subject=_subject(claims["sub"]),
         role=role,
         session=None if session is None else _canonical_uuid(session),
         issuer=issuer.name,
@@ -123,6 +123,13 @@ def _to_principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
         claims=claims,
         identity=Identity(role, claims_for_postgres(claims)),
     )
+
+
+def _subject(value: Any) -> UUID:
+    try:
+        return _canonical_uuid(value)
+    except ValueError:
+        raise SubjectInvalid from None
 
 
 def _canonical_uuid(value: Any) -> UUID:

@@ -69,6 +69,7 @@ WORDS: Mapping[type[core.ApiError], Words] = {
     core.UnsupportedMediaType: Words(400, "bad_json", "Could not parse request body as JSON"),
     core.Unauthenticated: Words(401, "no_authorization", "This endpoint requires a valid Bearer token"),
     auth.InvalidToken: Words(403, "bad_jwt", "invalid JWT: unable to parse or verify signature"),
+    auth.SubjectInvalid: Words(400, "bad_jwt", "invalid claim: sub claim must be a UUID"),
     auth.TokenExpired: Words(403, "bad_jwt", "invalid JWT: token has invalid claims: token is expired"),
     auth.SessionEnded: Words(403, "session_not_found", "Session from session_id claim in JWT does not exist"),
     CallerNotFound: Words(403, "user_not_found", "User from sub claim in JWT does not exist"),
