@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, read_all
+from tests.e2e.test_lifetime import wait_for
 from tests.people import Person
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: api.test\r\n"
@@ -144,5 +145,6 @@ def test_nothing_says_what_serves_here(server: Server) -> None:
 
 def test_production_logs_json_lines_alone(server: Server) -> None:
     httpx.get(f"{server.url}/health/live", headers={"X-Request-ID": "in-production"})
+    wait_for(lambda: "in-production" in server.written())  # the line is written after the answer
     events = [json.loads(line) for line in server.written().splitlines()]
     assert any(event.get("request_id") == "in-production" and event["status"] == 200 for event in events)
