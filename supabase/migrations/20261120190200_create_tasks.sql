@@ -34,7 +34,9 @@ comment on column public.tasks.created_at is 'When the task was made.';
 comment on column public.tasks.updated_at is 'When it last changed. Kept by a trigger.';
 comment on column public.tasks.search is 'What full-text search matches. Generated from title and description.';
 
--- One index per order of the list, each led by the owner: policies and filters read it too.
+-- One index per order of the list, each led by the owner, by whom every policy seeks. Comparisons of enums are not
+-- leakproof, so under Row Level Security status and priority are tested on the owner's rows, not sought; roles that
+-- bypass it seek them.
 create index tasks_owner_created_idx on public.tasks (owner_id, created_at, id);
 create index tasks_owner_updated_idx on public.tasks (owner_id, updated_at, id);
 create index tasks_owner_due_idx on public.tasks (owner_id, coalesce(due_at, 'infinity'::timestamptz), id);
