@@ -1,5 +1,6 @@
 """A real PostgreSQL per test process, the real application on it, and people who use it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -106,3 +107,13 @@ def ada(new_person: NewPerson) -> Person:
 @pytest.fixture
 def bob(new_person: NewPerson) -> Person:
     return new_person()
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
+    """What the event loop reports meanwhile: failures that nobody else was told of."""
+    loop, reported = asyncio.get_running_loop(), list[dict[str, Any]]()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    yield reported
+    loop.set_exception_handler(before)
