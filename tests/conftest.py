@@ -15,6 +15,7 @@ from api_main.core.settings import Settings
 from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
+from tests.patience import PATIENCE
 from tests.people import Person, create_person
 
 API_PASSWORD = "api-main-password"
@@ -61,6 +62,8 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         environment="test",
         database_url=api_url,
         database_pool_max=8,
+        database_pool_timeout=PATIENCE,
+        request_timeout=PATIENCE,
         email_autoconfirm=True,
         jwt_signing_keys=json.dumps(signing_key),
         public_url="http://api.test",
