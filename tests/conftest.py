@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -28,6 +29,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("steady")
 
 NewPerson = Callable[..., Person]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a folder of this run's own: pytest's usual one is closed to servers as soon as a second pytest starts."""
+    if config.option.basetemp is None:
+        folder = tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True)
+        config.option.basetemp = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def ask(server: Server, questions: Sequence[Question], *, connections: int, warm
         cwd=ROOT,
         input=load.model_dump_json().encode(),
         stdout=subprocess.PIPE,
-        timeout=seconds + 60,
+        timeout=seconds + 120,
         check=True,
     )
     return Outcome.model_validate_json(finished.stdout)

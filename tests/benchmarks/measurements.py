@@ -13,7 +13,6 @@ from tests.benchmarks.plan import Plan
 from tests.benchmarks.scenarios import LIST, Scenario
 from tests.benchmarks.servers import APPLICATIONS, OURS, Server, instant
 
-WARM_UP = 200  # answers, once everybody's token has been seen
 ONE_WAY = 0.001  # seconds: 2 ms for a round trip
 
 Outcomes = dict[str, Outcome]
@@ -28,7 +27,12 @@ def throughput(laboratory: Laboratory, plan: Plan) -> dict[str, Outcomes]:
         return {
             scenario.name: {
                 **_in_turns(
-                    servers, [scenario.question(one) for one in people], plan.connections, plan.rounds, plan.seconds
+                    servers,
+                    [scenario.question(one) for one in people],
+                    connections=plan.connections,
+                    warm_up=plan.warm_up,
+                    rounds=plan.rounds,
+                    seconds=plan.seconds,
                 ),
                 **_postgres_alone(laboratory, scenario, plan),
             }
@@ -48,7 +52,7 @@ def distance(laboratory: Laboratory, plan: Plan) -> dict[str, dict[str, tuple[fl
         latencies = {}
         for scenario in plan.scenarios:
             questions = [scenario.question(one) for one in people]
-            outcomes = _in_turns(servers, questions, 1, plan.latency_rounds, plan.latency_seconds)
+            outcomes = _one_after_another(servers, questions, plan, plan.latency_rounds)
             latencies[scenario.name] = {
                 name: (outcomes[f"{name} 0"].p50, outcomes[f"{name} {ONE_WAY}"].p50) for name in APPLICATIONS
             }
@@ -61,7 +65,7 @@ def growth(laboratory: Laboratory, plan: Plan) -> Outcomes:
     with ExitStack() as stack:
         servers = {name: stack.enter_context(laboratory.api(OURS, name)) for name in ("few", "many")}
         questions = [LIST.question(one) for one in people]
-        return _in_turns(servers, questions, 1, plan.growth_rounds, plan.latency_seconds)
+        return _one_after_another(servers, questions, plan, plan.growth_rounds)
 
 
 def load_generator(plan: Plan) -> Outcome:
@@ -70,17 +74,32 @@ def load_generator(plan: Plan) -> Outcome:
         request="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", owner="00000000-0000-4000-8000-000000000000"
     )
     with instant() as server:
-        return ask(server, [question], connections=plan.connections, warm_up=WARM_UP, seconds=plan.seconds)
+        return ask(server, [question], connections=plan.connections, warm_up=plan.warm_up, seconds=plan.seconds)
+
+
+def _one_after_another(
+    servers: Mapping[str, Server], questions: Sequence[Question], plan: Plan, rounds: int
+) -> Outcomes:
+    """For latencies: one caller, who waits for each answer."""
+    return _in_turns(
+        servers, questions, connections=1, warm_up=plan.warm_up, rounds=rounds, seconds=plan.latency_seconds
+    )
 
 
 def _in_turns(
-    servers: Mapping[str, Server], questions: Sequence[Question], connections: int, rounds: int, seconds: float
+    servers: Mapping[str, Server],
+    questions: Sequence[Question],
+    *,
+    connections: int,
+    warm_up: int,
+    rounds: int,
+    seconds: float,
 ) -> Outcomes:
     outcomes = defaultdict(list)
     for number in range(rounds):
-        warm_up = WARM_UP if number else max(WARM_UP, len(questions) + connections)
+        answers = warm_up if number else max(warm_up, len(questions) + connections)
         for name, server in servers.items():
-            outcome = ask(server, questions, connections=connections, warm_up=warm_up, seconds=seconds)
+            outcome = ask(server, questions, connections=connections, warm_up=answers, seconds=seconds)
             outcomes[name].append(outcome)
     return {name: _median(found) for name, found in outcomes.items()}
 

@@ -43,7 +43,7 @@ def measure(url: str, scenario: Scenario, variant: str, users: int, seconds: int
         file.write_text(script(scenario, users, pipelined=variant == PIPELINED), encoding="utf-8")
         how = ["-n", "-M", protocol, "-c", str(CLIENTS), "-T", str(seconds), "-f", str(file), "--log"]
         command = [str(programs.binary("pgbench")), *how, url]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=seconds + 30)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=seconds + 120)
         lines = [line for log in Path(folder).glob("pgbench_log.*") for line in log.read_text().splitlines()]
     percentiles = quantiles([int(line.split()[LATENCY]) / 1e3 for line in lines], n=100)
     return Outcome(

@@ -13,7 +13,7 @@ from tests.benchmarks.laboratory import OPTIONS, Laboratory
 from tests.benchmarks.load import Outcome
 from tests.benchmarks.measurements import ONE_WAY, Outcomes
 from tests.benchmarks.plan import Plan
-from tests.benchmarks.servers import ORDINARY
+from tests.benchmarks.servers import APPLICATIONS, ORDINARY
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def throughput_table(plan: Plan, scenarios: Mapping[str, Outcomes]) -> Table:
     rows = []
     for scenario, outcomes in scenarios.items():
         ordinary = outcomes[ORDINARY].per_second
-        rows += [_throughput_row(f"{scenario:20}  {name}", one, ordinary) for name, one in outcomes.items()]
+        rows += [_throughput_row(scenario, name, one, ordinary) for name, one in outcomes.items()]
     return Table(
         f"{plan.connections} connections, {plan.tasks:,} tasks of {plan.users:,} users, each with a token of their own."
         f" Medians of {plan.rounds} interleaved rounds.",
@@ -97,13 +97,13 @@ def load_generator_line(outcome: Outcome) -> str:
     return f"The load generator itself asks {outcome.per_second:,.0f} times a second, of a server that answers at once."
 
 
-def _throughput_row(label: str, outcome: Outcome, ordinary: float) -> tuple[str, ...]:
+def _throughput_row(scenario: str, name: str, outcome: Outcome, ordinary: float) -> tuple[str, ...]:
     return (
-        label,
+        f"{scenario:20}  {name}",
         f"{outcome.per_second:,.0f}",
         f"{outcome.p50:.2f}",
         f"{outcome.p99:.2f}",
-        f"{outcome.cpu_microseconds:,.0f}" if outcome.server_cpu else "",
+        f"{outcome.cpu_microseconds:,.0f}" if name in APPLICATIONS else "",
         f"{outcome.per_second / ordinary:.1f}",
     )
 

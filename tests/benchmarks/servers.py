@@ -15,7 +15,7 @@ from local_stack.postgres import free_port
 from tests.benchmarks.dataset import PUBLIC_URL
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 # One worker, and no line of log per request, whoever it is.
 UVICORN = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 SETTINGS = {"ENVIRONMENT": "production", "PUBLIC_URL": PUBLIC_URL, "LOG_LEVEL": "WARNING"}

@@ -16,6 +16,7 @@ TINY = Plan(
     tasks=200,
     users=10,
     connections=4,
+    warm_up=1,
     rounds=1,
     seconds=0.1,
     pgbench_rounds=1,

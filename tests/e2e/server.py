@@ -16,7 +16,7 @@ from api_main.core.settings import Settings
 from tests.patience import PATIENCE, wait_until
 
 LOOPBACK = "127.0.0.1"
-GRACE_SECONDS = 30  # that uvicorn gives to requests in flight
+GRACE_SECONDS = 60  # that uvicorn gives to requests in flight
 
 
 @dataclass
