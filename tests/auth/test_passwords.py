@@ -10,7 +10,7 @@ import pytest
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api_main.auth.errors import WeakPassword
-from api_main.auth.passwords import COST, NOBODYS_HASH, check_strength, hash_password, verify_password
+from api_main.auth.passwords import BCRYPT_HASH, COST, NOBODYS_HASH, check_strength, hash_password, verify_password
 from tests.auth.calls import PASSWORD
 
 MINIMUM = 8
@@ -27,6 +27,7 @@ async def test_a_hash_costs_twelve_and_opens_to_its_password_alone() -> None:
 
 def test_the_comparison_without_an_account_costs_as_much() -> None:
     assert NOBODYS_HASH.startswith(f"$2b${COST}$")
+    assert BCRYPT_HASH.fullmatch(NOBODYS_HASH)
 
 
 @pytest.mark.parametrize("variant", ["2a", "2b", "2y"])

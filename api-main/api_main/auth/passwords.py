@@ -24,8 +24,8 @@ BCRYPT_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}
 COST = 12
 MAX_BYTES = 72  # bcrypt reads no further; longer ones are refused, never cut
 
-# Compared when there is no account, so that an unknown e-mail takes as long as a wrong password.
-NOBODYS_HASH = bcrypt.hashpw(os.urandom(16).hex().encode(), bcrypt.gensalt(COST)).decode()
+# Compared when there is no account, so that an unknown e-mail takes as long as a wrong password. No password has it.
+NOBODYS_HASH = bcrypt.gensalt(COST).decode() + "." * 31
 
 
 async def hash_password(password: str) -> str:
