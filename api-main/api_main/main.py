@@ -9,17 +9,17 @@ import httpx
 import structlog
 from fastapi import FastAPI
 from pydantic import ValidationError
-from starlette.middleware.cors import CORSMiddleware
 
 from api_main.api import LARGE_BODIES, include_routers
 from api_main.auth.protocol import errors as protocol_errors
+from api_main.auth.read_route import FastLane
 from api_main.auth.resources import add_resources
 from api_main.auth.signing import SigningKeys
 from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
-from api_main.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, Timeout
+from api_main.core.middleware import BodyLimit, CrossOrigin, HeadAsGet, LastResort, RequestContext
 from api_main.core.openapi import operation_id
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
@@ -62,13 +62,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
+    app.add_middleware(FastLane, routes_of=app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Versioning)
-    app.add_middleware(Timeout, seconds=settings.request_timeout)
-    app.add_middleware(LastResort)
+    app.add_middleware(LastResort, seconds=settings.request_timeout)
     app.add_middleware(
-        CORSMiddleware,
+        CrossOrigin,
         allow_origins=settings.cors_origins,
         allow_methods=METHODS,
         allow_headers=ALLOWED_HEADERS + CLIENT_HEADERS,

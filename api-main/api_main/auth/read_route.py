@@ -1,15 +1,20 @@
-"""Hot reads: a route that does by itself what FastAPI's dependency solver would do, in a third of the time."""
+"""Hot reads: routes that do by themselves what FastAPI would do for them, in a fraction of the time."""
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import cached_property
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from fastapi import Request, Response, params
+from fastapi import FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api_main.auth.dependencies import bearer, get_reader, get_verified_principal
+from api_main.core.error_handlers import HANDLED, answer
 
 T = TypeVar("T")
 
@@ -23,18 +28,66 @@ class ReadRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        assert self._signature  # what is wrong with it should stop the start, not the first request
+        return self.read
+
+    async def read(self, request: Request) -> Response:
+        reader_name, needed, inputs = self._signature
+        principal = await get_verified_principal(request, needed, await bearer(request))
+        reader = await get_reader(request, principal)
         endpoint: Callable[..., Awaitable[Response]] = self.endpoint
-        hints = get_type_hints(endpoint, include_extras=True)
+        return await endpoint(**{reader_name: reader}, **{name: extract(request) for name, extract in inputs.items()})
+
+    @cached_property
+    def _signature(self) -> tuple[str, SecurityScopes, Mapping[str, Extract]]:
+        hints = get_type_hints(self.endpoint, include_extras=True)
         hints.pop("return", None)
         reader_name, needed = _take_reader(hints)
-        inputs = {name: _input(name, hint) for name, hint in hints.items()}
+        return reader_name, needed, {name: _input(name, hint) for name, hint in hints.items()}
 
-        async def handle(request: Request) -> Response:
-            principal = await get_verified_principal(request, needed, await bearer(request))
-            reader = await get_reader(request, principal)
-            return await endpoint(**{reader_name: reader}, **_read(request, inputs))
 
-        return handle
+class FastLane:
+    """Hand requests straight to their `ReadRoute`, past FastAPI's tree of routers, its stacks and its wrappers.
+
+    It answers for paths without parameters alone, or with UUIDs: no other route can mean those. Whatever it does
+    not know goes the ordinary way.
+    """
+
+    def __init__(self, app: ASGIApp, routes_of: FastAPI) -> None:
+        self.app = app
+        self.fixed: dict[str, ReadRoute] = {}
+        self.patterns: list[tuple[re.Pattern[str], ReadRoute]] = []
+        for context in iter_route_contexts(routes_of.routes):
+            if isinstance(route := context.original_route, ReadRoute):
+                self._add(route, context.path or "")
+
+    def _add(self, route: ReadRoute, path: str) -> None:
+        if "{" in path:
+            self.patterns.append((compile_path(re.sub(r"{(\w+)}", r"{\1:uuid}", path))[0], route))
+        else:
+            self.fixed[path] = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._find(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if route is None:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response = await route.read(request)
+        except HANDLED as error:
+            response = await answer(request, error)
+        await response(scope, receive, send)
+
+    def _find(self, scope: Scope) -> ReadRoute | None:
+        path = scope["path"]
+        if path in self.fixed:
+            return self.fixed[path]
+        for pattern, route in self.patterns:
+            if found := pattern.match(path):
+                scope["path_params"] = found.groupdict()
+                return route
+        return None
 
 
 def _take_reader(hints: dict[str, Any]) -> tuple[str, SecurityScopes]:
@@ -71,7 +124,3 @@ def _checked(validate: Callable[[Any], T], raw: Any, *where: str) -> T:
     except ValidationError as error:
         faults = error.errors(include_url=False)
         raise RequestValidationError([{**fault, "loc": (*where, *fault["loc"])} for fault in faults]) from None
-
-
-def _read(request: Request, inputs: Mapping[str, Extract]) -> dict[str, Any]:
-    return {name: extract(request) for name, extract in inputs.items()}

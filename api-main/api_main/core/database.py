@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Row
+from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Rows
 from api_main.core.settings import Settings
 
 # `alter role … set statement_timeout`: `set role` does not apply it, so each connection reads it once.
@@ -57,7 +57,7 @@ class RlsReader:
         self._pool = pool
         self._identity = identity
 
-    async def fetch(self, *queries: Query) -> list[list[Row]]:
+    async def fetch(self, *queries: Query) -> list[Rows]:
         """The rows of each query, each value as bytes of Postgres' text format. See `RlsConnection.read`.
 
         Raises:

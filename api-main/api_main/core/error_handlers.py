@@ -128,10 +128,14 @@ async def answer(request: Request, error: Exception) -> Response:
     return render(converted, request.scope)
 
 
+HANDLED = (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException)
+"""What has an answer; any other exception is a fault of ours, for `LastResort`."""
+
+
 def install(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
     """Answer every exception of this application; paths with one of these prefixes have a form of their own."""
     app.state.error_forms = forms
-    for kind in (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException):
+    for kind in HANDLED:
         app.add_exception_handler(kind, answer)
 
 

@@ -15,6 +15,8 @@ from api_main.core.errors import InvalidCursor
 
 MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 
+COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
 CursorText = Annotated[
     str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")
@@ -48,5 +50,5 @@ class Cursor(BaseModel):
     @staticmethod
     def write(order: str, key: str, row_id: str) -> str:
         """The cursor of a row of our own, which needs no checking."""
-        raw = json.dumps([order, key, row_id], separators=(",", ":"), ensure_ascii=False)
+        raw = COMPACT.encode([order, key, row_id])
         return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()

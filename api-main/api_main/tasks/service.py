@@ -11,7 +11,7 @@ from api_main.core.envelope import Meta, page_body, success_body
 from api_main.core.errors import InvalidCursor
 from api_main.core.pagination import Cursor
 from api_main.core.preconditions import etag
-from api_main.core.prelude import Query, Row
+from api_main.core.prelude import Query, Rows
 from api_main.tasks import queries, repository
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
@@ -112,20 +112,19 @@ async def write_bulk(session: RlsSession, bulk: Bulk) -> BulkResult:
     )
 
 
-async def _fetch(reader: RlsReader, *statements: Query) -> list[list[Row]]:
+async def _fetch(reader: RlsReader, *statements: Query) -> list[Rows]:
     try:
         return await reader.fetch(*statements)
     except DataError:  # all else was validated: the cursor's key is not of the type of this order
         raise InvalidCursor(field="cursor") from None
 
 
-def _page(rows: list[Row], limit: int, order: str, total: int | None) -> bytes:
-    more, rows = len(rows) > limit, rows[:limit]
+def _page(rows: Rows, limit: int, order: str, total: int | None) -> bytes:
     cursor = None
-    if more:
-        _task, key, row_id = rows[-1]
+    if len(rows) > limit:
+        _task, key, row_id = rows[limit - 1]
         cursor = Cursor.write(order, (key or b"").decode(), (row_id or b"").decode())
-    return page_body((row[0] or b"" for row in rows), Meta(limit=limit, total=total, next_cursor=cursor))
+    return page_body(rows.column(0, limit), Meta(limit=limit, total=total, next_cursor=cursor))
 
 
 def _refuse(
