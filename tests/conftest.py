@@ -1,10 +1,12 @@
 """A real PostgreSQL per test process, the real application on it, and people who use it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 from fastapi import FastAPI
@@ -14,10 +16,16 @@ from api_main.core.settings import Settings
 from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
+from tests.patience import PATIENCE
 from tests.people import Person, create_person
 
 API_PASSWORD = "api-main-password"
 FAST_BUT_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
+
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 NewPerson = Callable[..., Person]
 
@@ -60,6 +68,8 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         environment="test",
         database_url=api_url,
         database_pool_max=8,
+        database_pool_timeout=PATIENCE,
+        request_timeout=PATIENCE,
         email_autoconfirm=True,
         jwt_signing_keys=json.dumps(signing_key),
         public_url="http://api.test",
@@ -106,3 +116,13 @@ def ada(new_person: NewPerson) -> Person:
 @pytest.fixture
 def bob(new_person: NewPerson) -> Person:
     return new_person()
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
+    """What the event loop reports meanwhile: failures that nobody else was told of."""
+    loop, reported = asyncio.get_running_loop(), list[dict[str, Any]]()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    yield reported
+    loop.set_exception_handler(before)

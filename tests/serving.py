@@ -1,14 +1,13 @@
 """The application on a real socket, served by a real uvicorn in a thread of this process."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 
-START_SECONDS = 20.0
+from tests.patience import PATIENCE, wait_until
 
 
 @contextmanager
@@ -21,12 +20,10 @@ def serve(app: FastAPI, port: int = 0) -> Iterator[str]:
         yield f"http://127.0.0.1:{_port(server)}"
     finally:
         server.should_exit = True
-        thread.join(START_SECONDS)
+        thread.join(PATIENCE)
 
 
 def _port(server: uvicorn.Server) -> int:
-    deadline = time.monotonic() + START_SECONDS
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: server.started)
     port: int = server.servers[0].sockets[0].getsockname()[1]
     return port

@@ -9,6 +9,7 @@ import pytest
 
 from api_main.core.settings import Settings
 from api_main.main import create_app
+from tests.patience import PATIENCE
 from tests.serving import serve
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -32,5 +33,5 @@ def test_every_place_on_the_map_exists() -> None:
 
 def test_the_screen_of_curl_ends_with_what_bob_cannot_see(server_url: str) -> None:
     screen = next(block for block in blocks("bash") if "curl" in block).replace("http://localhost:8000", server_url)
-    result = subprocess.run(["bash", "-euc", screen], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(["bash", "-euc", screen], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.stdout.splitlines() == ["Tell <mark>nobody</mark>", "completed", "404", "[]"], result.stderr

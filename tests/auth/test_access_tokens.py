@@ -56,11 +56,11 @@ async def test_the_claims_are_those_of_supabase_and_no_others(
         "user_metadata": {"full_name": "Grace"},
         "role": "authenticated",
         "aal": "aal1",
-        "amr": [{"method": "password", "timestamp": pytest.approx(now, abs=5)}],
+        "amr": [{"method": "password", "timestamp": pytest.approx(now, abs=60)}],
         "session_id": session,
         "is_anonymous": False,
     }
-    assert issued_at == pytest.approx(now, abs=5)
+    assert issued_at == pytest.approx(now, abs=60)
 
 
 async def test_the_header_names_the_key(client: httpx.AsyncClient, grace: Person, signing_key: Jwk) -> None:
@@ -78,7 +78,7 @@ async def test_a_refreshed_token_keeps_the_time_of_signing_in(
     refreshed = read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
     assert refreshed["amr"] == [{"method": "password", "timestamp": int(began.timestamp())}]
     assert refreshed["session_id"] == session
-    assert refreshed["iat"] == pytest.approx(time.time(), abs=5)
+    assert refreshed["iat"] == pytest.approx(time.time(), abs=60)
 
 
 async def test_a_change_of_the_account_shows_in_the_next_token(

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from api_main.auth.errors import KeysUnavailable
 from api_main.auth.keys import COOLDOWN_SECONDS, FRESH_SECONDS, MAX_JWKS_BYTES, RemoteKeys
 from tests.auth.conftest import KEYS_URL, Clock
 from tests.auth.forge import jwks, kids, new_key
+
+Impatience = Callable[[], AbstractContextManager[None]]
 
 FIRST, SECOND = new_key("ES256", "first"), new_key("ES256", "second")
 
@@ -78,23 +81,36 @@ TROUBLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "FETCH_SECONDS", 0.05)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> Impatience:
+    """Give a fetch little time for a while: on a busy machine, none is sure to succeed."""
+
+    @contextmanager
+    def impatient() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(keys_module, "FETCH_SECONDS", 0.05)
+            yield
+
+    return impatient
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 async def test_old_keys_serve_while_the_issuer_is_in_trouble(
-    remote_keys: RemoteKeys, mocked: respx.MockRouter, clock: Clock, removals: list[str], trouble: dict[str, Any]
+    remote_keys: RemoteKeys,
+    mocked: respx.MockRouter,
+    clock: Clock,
+    removals: list[str],
+    impatience: Impatience,
+    trouble: dict[str, Any],
 ) -> None:
     elsewhere = mocked.get("https://elsewhere.test/jwks.json").respond(json=jwks(SECOND))
     address = mocked.get(KEYS_URL).respond(json=jwks(FIRST))
     await remote_keys.find("first", "ES256")
     address.mock(**trouble)
-    for _ in range(10):
-        clock.advance(FRESH_SECONDS)
-        assert kids(await remote_keys.find("first", "ES256")) == ["first"]
-        assert remote_keys.fresh_until == clock.now + COOLDOWN_SECONDS  # and so hold remembered tokens
+    with impatience():
+        for _ in range(10):
+            clock.advance(FRESH_SECONDS)
+            assert kids(await remote_keys.find("first", "ES256")) == ["first"]
+            assert remote_keys.fresh_until == clock.now + COOLDOWN_SECONDS  # and so hold remembered tokens
     assert address.call_count == 11
     assert await remote_keys.find("second", "ES256") == []
     assert (removals, elsewhere.called) == ([], False)
@@ -103,14 +119,13 @@ async def test_old_keys_serve_while_the_issuer_is_in_trouble(
     assert kids(await remote_keys.find("second", "ES256")) == ["second"]
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 async def test_without_any_keys_the_issuer_is_asked_once_per_cooldown(
-    remote_keys: RemoteKeys, mocked: respx.MockRouter, clock: Clock, trouble: dict[str, Any]
+    remote_keys: RemoteKeys, mocked: respx.MockRouter, clock: Clock, impatience: Impatience, trouble: dict[str, Any]
 ) -> None:
     address = mocked.get(KEYS_URL).mock(**trouble)
     for _ in range(5):
-        with pytest.raises(KeysUnavailable) as refused:
+        with impatience(), pytest.raises(KeysUnavailable) as refused:
             await remote_keys.find("first", "ES256")
         assert refused.value.headers == {"Retry-After": "30"}
     assert address.call_count == 1

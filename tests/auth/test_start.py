@@ -15,6 +15,7 @@ from api_main.auth.signing import SigningKeys
 from api_main.core.settings import Settings
 from api_main.main import create_app
 from tests.auth.forge import new_key, public
+from tests.patience import PATIENCE
 
 DATABASE = "postgresql://api_main:secret-of-the-database@db.internal/postgres"
 KEY = json.dumps(new_key("ES256"))
@@ -141,7 +142,9 @@ def test_a_server_says_in_one_sentence_what_keeps_it_from_starting(variables: di
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": "postgresql://there", **variables}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     command = [sys.executable, "-m", "uvicorn", "api_main.main:app", "--port", "0"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/"
+    )
     assert (ended.returncode, ended.stderr.splitlines()) == (1, [sentence])
 
 

@@ -23,7 +23,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 WITH_FIXTURES = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -102,7 +102,6 @@ def test_any_document_is_a_key_set_or_a_value_error(document: bytes) -> None:
 def test_any_change_to_a_published_key_leaves_a_key_or_none(algorithm: str) -> None:
     good = public(new_key(algorithm))
 
-    @settings(deadline=None, derandomize=True)
     @given(changes=st.dictionaries(st.sampled_from([*good]), JSON, max_size=3))
     def check(changes: dict[str, Any]) -> None:
         keys = parse_public_keys(json.dumps({"keys": [{**good, **changes}, good]}).encode())

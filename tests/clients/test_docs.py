@@ -13,6 +13,7 @@ import pytest
 from api_main.core.settings import Settings
 from tests.clients.conftest import Project
 from tests.missing import missing
+from tests.patience import PATIENCE
 from tests.people import create_person
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,9 @@ def demo_tasks(admin: psycopg.Connection[Any], settings: Settings, project: Proj
 
 
 def run(command: list[str], source: str | None = None) -> str:
-    result = subprocess.run(command, input=source, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    result = subprocess.run(
+        command, input=source, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 

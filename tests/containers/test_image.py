@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ from local_stack.postgres import free_port
 from tests.containers.compose import environment_of, read_compose
 from tests.containers.image import Image
 from tests.migrations.servers import Server, embedded_18
+from tests.patience import PATIENCE, wait_until
 
-SECONDS = 30
 MIGRATE: list[str] = read_compose()["services"]["migrate"]["command"]
 INTRUDER = ["python", "-c", "open('/app/api-main/api_main/main.py', 'a')"]
 NEW_ACCOUNT = {"email": "ada@example.com", "password": "correct-horse-battery"}
@@ -51,7 +50,7 @@ def _environment(service: str, server: Server) -> dict[str, str]:
 
 def _run(image: Image, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
     process = image.start(command, environment)
-    said, _ = process.communicate(timeout=SECONDS)
+    said, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, said
 
 
@@ -60,18 +59,20 @@ def _api(image: Image, environment: dict[str, str]) -> Iterator[subprocess.Popen
     """The image's own command, once its own health check says that it is well."""
     process = image.start(image.runtime.command, environment)
     try:
-        deadline = time.monotonic() + SECONDS
-        while _run(image, image.runtime.health_check, {})[0] != 0:
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, "the API was not healthy in time"
+        wait_until(lambda: _is_healthy(image, process))
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
+        process.wait(PATIENCE)
+
+
+def _is_healthy(image: Image, api: subprocess.Popen[str]) -> bool:
+    assert api.poll() is None, api.communicate()[0]
+    return _run(image, image.runtime.health_check, {})[0] == 0
 
 
 def _assert_serves(url: str) -> None:
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
         assert client.get("/health/ready").status_code == 200
         registered = client.post("/api/v1/auth/register", json=NEW_ACCOUNT)
         assert registered.status_code == 201, registered.text

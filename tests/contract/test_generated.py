@@ -24,7 +24,7 @@ from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import Settings
 from api_main.main import create_app
 from tests.conftest import NewPerson
-from tests.contract.serving import serving
+from tests.serving import serve
 
 # A schema cannot say all: NUL in a title, a weak password, a cursor that is not ours are refused all the same.
 CHECKS = ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(enabled=False))
@@ -54,7 +54,7 @@ schema = load()
 
 @pytest.fixture(scope="module")
 def address(settings: Settings) -> Iterator[str]:
-    with serving(create_app(settings)) as url:
+    with serve(create_app(settings)) as url:
         yield url
 
 

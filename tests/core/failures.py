@@ -71,5 +71,5 @@ CASES = [
     Case("wrong field", 422, "validation_failed", "POST", TASKS, post(b'{"title": 1}')),
     Case("crash", 500, "internal_error", "GET", "/stage/crash"),
     Case("database lost", 503, "database_unavailable", "GET", "/stage/driver"),
-    Case("too slow", 504, "timeout", "GET", "/stage/sleep?seconds=9"),
+    Case("too slow", 504, "timeout", "GET", "/stage/sleep?seconds=60"),
 ]

@@ -13,6 +13,7 @@ from api_main.core.database import Database
 from api_main.core.error_handlers import BY_SQLSTATE, from_database
 from api_main.core.settings import Settings
 from api_main.main import create_app
+from tests.patience import eventually
 from tests.people import Person
 
 TABLE = {
@@ -124,28 +125,33 @@ async def test_a_pool_without_a_free_connection_is_a_503_at_both_doors(settings:
                 assert int(answer.headers["Retry-After"]) >= 1
 
 
-SLEEP = "select pg_sleep(7)"
+SLEEP = "select pg_sleep(60)"
 SLEEPERS = "select pid from pg_stat_activity where query = %s and state = 'active'"
+BEFORE_THE_ROLES_OWN_LIMIT = 6.0  # seconds, of 8
 
 
-async def sleepers(admin: psycopg.Connection[Any], *, wanted: bool) -> list[int]:
-    """Wait until there are queries that sleep, or until there are none. Their processes."""
-    for _ in range(300):
-        found = [pid for (pid,) in admin.execute(SLEEPERS, (SLEEP,)).fetchall()]
-        if bool(found) is wanted:
-            return found
-        await asyncio.sleep(0.01)
-    raise AssertionError("the query was not started, or not cancelled")
+async def sleepers(admin: psycopg.Connection[Any]) -> list[int]:
+    """Wait until there are queries that sleep. Their processes."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        found[:] = [pid for (pid,) in admin.execute(SLEEPERS, (SLEEP,))]
+        return found != []
+
+    await eventually(is_there)
+    return found
+
+
+async def wait_until_nobody_sleeps(admin: psycopg.Connection[Any]) -> None:
+    await eventually(lambda: admin.execute(SLEEPERS, (SLEEP,)).fetchall() == [], BEFORE_THE_ROLES_OWN_LIMIT)
 
 
 async def test_a_request_that_takes_too_long_is_a_504_and_its_query_is_cancelled(
-    http: httpx.AsyncClient, ada: Person, admin: psycopg.Connection[Any]
+    http: httpx.AsyncClient, hasty: httpx.AsyncClient, ada: Person, admin: psycopg.Connection[Any]
 ) -> None:
-    request = asyncio.create_task(http.post("/stage/sql", json={"sql": SLEEP}, headers=ada.headers))
-    await sleepers(admin, wanted=True)
-    answer = await request
+    answer = await hasty.post("/stage/sql", json={"sql": SLEEP}, headers=ada.headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
-    await sleepers(admin, wanted=False)
+    await wait_until_nobody_sleeps(admin)
     assert (await http.get("/api/v1/tasks", headers=ada.headers)).status_code == 200
 
 
@@ -153,7 +159,7 @@ async def test_a_connection_that_is_killed_is_a_503(
     http: httpx.AsyncClient, ada: Person, admin: psycopg.Connection[Any]
 ) -> None:
     request = asyncio.create_task(http.post("/stage/sql", json={"sql": SLEEP}, headers=ada.headers))
-    for pid in await sleepers(admin, wanted=True):
+    for pid in await sleepers(admin):
         admin.execute("select pg_terminate_backend(%s)", (pid,))
     answer = await request
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unavailable")
@@ -167,10 +173,10 @@ async def test_a_cancelled_request_leaves_no_query_and_no_identity_behind(
     await http.post("/api/v1/tasks", json={"title": "ada's"}, headers=ada.headers)
     for _ in range(4):
         request = asyncio.create_task(http.post("/stage/sql", json={"sql": SLEEP}, headers=ada.headers))
-        await sleepers(admin, wanted=True)
+        await sleepers(admin)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
-        await sleepers(admin, wanted=False)
+        await wait_until_nobody_sleeps(admin)
     answers = await asyncio.gather(*[http.get("/api/v1/tasks", headers=bob.headers) for _ in range(8)])
     assert [answer.json()["data"] for answer in answers] == [[]] * 8

@@ -15,8 +15,10 @@ from tests.people import Person
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_a_failure_has_the_documented_form(http: httpx.AsyncClient, ada: Person, case: Case) -> None:
-    answer = await case.send(http, ada)
+async def test_a_failure_has_the_documented_form(
+    http: httpx.AsyncClient, hasty: httpx.AsyncClient, ada: Person, case: Case
+) -> None:
+    answer = await case.send(hasty if case.status == 504 else http, ada)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (case.status, case.code)
     assert answer.json().keys() == {"success", "error"}
@@ -24,14 +26,16 @@ async def test_a_failure_has_the_documented_form(http: httpx.AsyncClient, ada: P
     assert error.keys() == {"code", "message", "field", "details", "request_id", "timestamp"}
     assert error["message"]
     assert error["request_id"] == answer.headers["X-Request-ID"]
-    assert datetime.now(UTC) - datetime.fromisoformat(error["timestamp"]) < timedelta(minutes=1)
+    assert datetime.now(UTC) - datetime.fromisoformat(error["timestamp"]) < timedelta(minutes=5)
     assert answer.headers["Content-Type"] == "application/json"
     assert SECRET not in answer.text
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_a_failure_carries_every_header(http: httpx.AsyncClient, ada: Person, case: Case) -> None:
-    answer = await case.send(http, ada, Origin=ORIGIN)
+async def test_a_failure_carries_every_header(
+    http: httpx.AsyncClient, hasty: httpx.AsyncClient, ada: Person, case: Case
+) -> None:
+    answer = await case.send(hasty if case.status == 504 else http, ada, Origin=ORIGIN)
     assert answer.headers.items() >= SECURITY_HEADERS.items()
     assert uuid.UUID(answer.headers["X-Request-ID"])
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN

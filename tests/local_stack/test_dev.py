@@ -14,6 +14,7 @@ import pytest
 from local_stack.postgres import EmbeddedPostgres
 from local_stack.seed import DEMO_PASSWORD
 from tests.local_stack.running import REAL, Stack
+from tests.patience import PATIENCE
 
 NOBODY = 65534
 
@@ -21,10 +22,10 @@ NOBODY = 65534
 def tasks_of(stack: Stack, email: str) -> set[str]:
     """Sign in, and return the ids of the tasks that this account sees."""
     api = f"http://127.0.0.1:{stack.port}/api/v1"
-    login = httpx.post(f"{api}/auth/login", json={"email": email, "password": DEMO_PASSWORD})
+    login = httpx.post(f"{api}/auth/login", json={"email": email, "password": DEMO_PASSWORD}, timeout=PATIENCE)
     assert login.status_code == 200, login.text
     bearer = {"Authorization": f"Bearer {login.json()['data']['access_token']}"}
-    return {task["id"] for task in httpx.get(f"{api}/tasks", headers=bearer).json()["data"]}
+    return {task["id"] for task in httpx.get(f"{api}/tasks", headers=bearer, timeout=PATIENCE).json()["data"]}
 
 
 def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path) -> None:
@@ -51,8 +52,7 @@ def test_other_requests_to_stop_are_obeyed(folder: Path, number: signal.Signals)
 
 def test_a_signal_during_the_start_is_obeyed(folder: Path) -> None:
     with Stack(folder / "data") as stack:
-        while "Creating" not in stack.text:
-            assert stack.process.poll() is None, stack.text
+        stack.wait_until_said("Creating")
         assert stack.interrupt() == 0
         assert not (folder / "data" / "postgres" / "cluster" / "postmaster.pid").exists()
         assert "Traceback" not in stack.text

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.patience import PATIENCE
+
 USER, PASSWORD = "postmaster", "p@ss:word/%"
 
 
@@ -55,7 +57,8 @@ def smtp_server(**options: Any) -> Iterator[tuple[Inbox, int]]:
     """A server on a free port; its inbox and the port."""
     inbox = Inbox()
     kind = _Implicit if "context" in options else Controller
-    controller = kind(inbox, hostname="127.0.0.1", port=_free_port(), authenticator=inbox.authenticate, **options)
+    where: dict[str, Any] = {"hostname": "127.0.0.1", "port": _free_port(), "ready_timeout": PATIENCE}
+    controller = kind(inbox, authenticator=inbox.authenticate, **where, **options)
     controller.start()
     try:
         yield inbox, controller.port

@@ -10,10 +10,10 @@ import psycopg
 
 from api_main.migrations.setup import PRELUDE
 from local_stack import programs
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 ALEMBIC = Path(sys.executable).with_name("alembic")
-SECONDS = 60
 
 
 def run_prelude(url: str) -> None:
@@ -36,7 +36,7 @@ def alembic(url: str, *arguments: str) -> subprocess.Popen[str]:
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for a program, and return its exit code with what it said."""
-    said, _ = process.communicate(timeout=SECONDS)
+    said, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, said
 
 
@@ -63,6 +63,6 @@ def schema(url: str) -> str:
     """The whole schema as SQL, grants and owners included, but for the tools' own history."""
     options = ["--schema-only", "--exclude-schema=supabase_migrations", "--restrict-key=none"]
     command = [str(programs.binary("pg_dump")), *options, url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout

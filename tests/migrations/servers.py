@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from local_stack import programs
 from local_stack.postgres import EmbeddedPostgres, free_port
 from local_stack.postmaster import is_ready
 from local_stack.server_account import allow_traversal, hand_over, server_account
+from tests.patience import PATIENCE, wait_until
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-START_SECONDS = 30.0
 PASSWORD = "administrator-password"
 
 
@@ -64,7 +63,7 @@ def debian_15(directory: Path) -> Iterator[Server]:
         yield Server(15, port, PASSWORD)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(15)
+        process.wait(PATIENCE)
 
 
 def _create_cluster(cluster: Path, log: Path) -> None:
@@ -84,8 +83,8 @@ def _run(command: Sequence[str | Path], log: Path) -> None:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], cluster: Path, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not is_ready(cluster, process.pid):
+    def is_up() -> bool:
         assert process.poll() is None, log.read_text(encoding="utf-8")
-        assert time.monotonic() < deadline, "PostgreSQL 15 did not start in time"
-        time.sleep(0.02)
+        return is_ready(cluster, process.pid)
+
+    wait_until(is_up)

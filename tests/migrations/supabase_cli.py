@@ -13,7 +13,7 @@ from tests.missing import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "node_modules" / "supabase" / "package.json"
-SECONDS = 120
+SECONDS = 300
 
 
 def install() -> Path:

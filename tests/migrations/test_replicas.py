@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -12,8 +11,8 @@ import pytest
 from api_main.migrations import files
 from tests.migrations.databases import ROOT, alembic, history, outcome, rows, run_prelude
 from tests.migrations.servers import Server
+from tests.patience import wait_until
 
-SECONDS = 30
 WAITING = """
 select count(*) from pg_locks join pg_database d on d.oid = database
 where d.datname = current_database() and locktype = 'advisory' and not granted
@@ -57,12 +56,5 @@ def _at_once(url: str, start: Callable[[], subprocess.Popen[str]]) -> list[tuple
     with psycopg.connect(url) as holder:
         holder.execute("select pg_advisory_xact_lock(%s)", [files.ADVISORY_LOCK])
         both = [start(), start()]
-        _wait_for_waiters(url, len(both))
+        wait_until(lambda: rows(url, WAITING) == [(len(both),)])
     return [outcome(process) for process in both]
-
-
-def _wait_for_waiters(url: str, number: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while rows(url, WAITING) != [(number,)]:
-        assert time.monotonic() < deadline, "the processes did not wait for each other"
-        time.sleep(0.05)

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from tests.moving.conftest import Houses
 from tests.moving.household import PASSWORD, TABLES, contents, move_in
+from tests.patience import PATIENCE
 
 MOVE = [sys.executable, "-m", "api_main.migrations.moving"]
 # What Supabase Auth needs, and standalone mode leaves empty.
@@ -24,7 +25,7 @@ def move(houses: Houses, *options: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -225,7 +226,7 @@ def test_addresses_may_stand_in_the_environment(houses: Houses) -> None:
         [*MOVE, "--dry-run"],
         env={**os.environ, "MOVE_FROM": houses.source_url, "MOVE_TO": houses.target_url},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0

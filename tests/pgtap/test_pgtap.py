@@ -22,7 +22,7 @@ NAMES = sorted(path.name for path in TESTS.glob("*.sql"))
 PGTAP = Path("/usr/share/postgresql/15/extension")
 PREPARE = "create schema if not exists extensions; grant usage on schema extensions to public;"
 CREATE_EXTENSION = "create extension if not exists pgtap with schema extensions;"
-SECONDS = 60
+SECONDS = 300
 
 
 @pytest.fixture(scope="module")

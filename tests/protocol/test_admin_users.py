@@ -155,7 +155,7 @@ BANS = {"24h": 86400, "1h30m": 5400, "100ms": 0.1, "1.5h": 5400, ".5s": 0.5, "87
 async def test_a_ban_lasts_as_long_as_it_says(auto: Project, duration: str) -> None:
     banned = await create(auto, ban_duration=duration)
     expected = datetime.now(UTC) + timedelta(seconds=BANS[duration])
-    assert abs(datetime.fromisoformat(banned["banned_until"]) - expected) < timedelta(seconds=5)
+    assert abs(datetime.fromisoformat(banned["banned_until"]) - expected) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("lift", ["none", "0", "0s", "-1h"])

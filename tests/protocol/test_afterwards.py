@@ -10,6 +10,7 @@ import pytest
 
 from api_main.core.settings import Settings
 from api_main.main import create_app
+from tests.patience import PATIENCE
 from tests.protocol.project import new_email
 from tests.serving import serve
 
@@ -29,12 +30,12 @@ def test_work_that_fails_is_logged_and_breaks_no_connection(
     app = create_app(settings.model_copy(update={"log_format": "json"}))
     with serve(app) as url:
         app.state.links.send = fail
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)
         body = json.dumps({"email": new_email(), **PATHS[path]})
         connection.request("POST", f"/auth/v1/{path}", body)
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (200, b"{}")
-        assert failed.wait(10)
+        assert failed.wait(PATIENCE)
         time.sleep(0.1)
         used = connection.sock
         connection.request("GET", "/auth/v1/health")

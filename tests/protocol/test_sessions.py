@@ -142,4 +142,4 @@ async def test_the_token_says_how_its_session_was_begun(auto: Project, email: st
             session = good(await auto.post("verify", form))
     [how] = claims_of(await refreshed(auto, session))["amr"]
     assert how["method"] == method
-    assert abs(how["timestamp"] - claims_of(session)["iat"]) <= 2
+    assert abs(how["timestamp"] - claims_of(session)["iat"]) <= 60

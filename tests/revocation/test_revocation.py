@@ -1,7 +1,9 @@
 """Sessions that end before their tokens do: refused at once where it counts, and everywhere within seconds."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -155,6 +157,25 @@ async def test_the_first_to_ask_may_hang_up(stage: Stage, looks: Looks, ada: Per
     first.cancel()
     await asyncio.gather(*others)
     assert (first.cancelled(), looks.count) == (True, 1)
+
+
+async def test_a_failure_of_which_nobody_wants_to_hear_any_more_is_no_trouble(
+    stage: Stage, looks: Looks, ada: Person, complaints: list[dict[str, Any]]
+) -> None:
+    principal = await stage.app.state.verifier.verify(ada.token)
+    looks.away = True
+    looks.open.clear()
+    only = asyncio.create_task(stage.revocations.check(principal))
+    await asyncio.sleep(0)
+    [look] = stage.revocations._looks.values()
+    only.cancel()
+    looks.open.set()
+    await asyncio.wait([only, look])
+    del only, look
+    await asyncio.sleep(0)  # its end is noticed
+    gc.collect()
+    assert complaints == []
+    assert not stage.revocations._looks
 
 
 async def test_the_time_of_a_verdict_runs_from_the_beginning_of_the_look(

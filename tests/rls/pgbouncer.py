@@ -9,10 +9,10 @@ from pathlib import Path
 
 from local_stack.postgres import LOOPBACK, EmbeddedPostgres, free_port
 from local_stack.server_account import allow_traversal, hand_over, popen_account, server_account
+from tests.patience import PATIENCE
 
 PROGRAM = Path("/usr/sbin/pgbouncer")
 POOL_SIZE = 4
-START_SECONDS = 10.0
 
 CONFIGURATION = """
 [databases]
@@ -57,11 +57,11 @@ def pgbouncer(directory: Path, postgres: EmbeddedPostgres, user: str, password: 
         yield f"postgresql://{user}:{password}@{LOOPBACK}:{port}/postgres"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex((LOOPBACK, port)) == 0:

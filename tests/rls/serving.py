@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api_main.auth.dependencies import CurrentReader, CurrentSession
 from api_main.core.database import Database
+from api_main.core.middleware import LastResort, Timeout
 from api_main.core.prelude import Query
 from api_main.core.settings import Settings
 from api_main.main import create_app
@@ -30,13 +32,25 @@ class Service:
         return database
 
 
+class HastyWithTheSlow:
+    """Stop what is slow, as the application itself would if its time were so short, and leave it time for the rest."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app, self._hasty = app, LastResort(Timeout(app, seconds))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._hasty if scope["path"] in {SLOW_READ, SLOW_WRITE} else self._app
+        await app(scope, receive, send)
+
+
 @asynccontextmanager
-async def serve(settings: Settings) -> AsyncIterator[Service]:
+async def serve(settings: Settings, slow_seconds: float | None = None) -> AsyncIterator[Service]:
     """The application, started, and a client of it without a network between them."""
     app = create_app(settings)
     app.get(SLOW_READ)(_slow_read)
     app.post(SLOW_WRITE)(_slow_write)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    served = app if slow_seconds is None else HastyWithTheSlow(app, slow_seconds)
+    transport = httpx.ASGITransport(served, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=settings.public_url) as client,

@@ -1,8 +1,5 @@
 """Who Postgres takes a transaction for: the caller, in every one of a session's transactions, and nobody after it."""
 
-import asyncio
-from contextlib import suppress
-
 import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
@@ -245,17 +242,3 @@ async def test_a_role_that_somebody_left_on_the_connection_never_wins(
         await assert_is(session, stage, "bob")
         with pytest.raises(ProgrammingError, match="permission denied"):
             await ask(session, "select * from auth.users")
-
-
-async def test_a_cancellation_that_the_pool_has_swallowed_is_not_lost(database: Database) -> None:
-    async def take() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        with suppress(asyncio.CancelledError):  # as the pool does when a connection comes at the same moment
-            await asyncio.sleep(0)
-        await database._pool.getconn()
-
-    with pytest.raises(asyncio.CancelledError):
-        await asyncio.create_task(take())
-    await assert_nobody(database)

@@ -154,23 +154,23 @@ async def test_a_read_cannot_write(database: Database, ada: Identity) -> None:
 
 
 async def test_the_time_limit_of_a_role_holds_for_statements_through_both_doors(
-    settings: Settings, admin: psycopg.Connection[Any], ada: Identity
+    settings: Settings, admin: psycopg.Connection[Any]
 ) -> None:
-    admin.execute("alter role authenticated set statement_timeout = '50ms'")
+    admin.execute("create role hasty; alter role hasty set statement_timeout = '50ms'; grant hasty to api_main")
     database = Database(settings.model_copy(update={"database_pool_min": 1, "database_pool_max": 1}))
     await database.open()  # each connection reads the limits once
     try:
         with pytest.raises(psycopg.errors.QueryCanceled):
-            await database.reader(ada).fetch(Query("select pg_sleep(5)"))
+            await database.reader(Identity("hasty")).fetch(Query("select pg_sleep(5)"))
         with pytest.raises(DBAPIError, match="statement timeout"):
-            async with database.session(ada) as session:
+            async with database.session(Identity("hasty")) as session:
                 await ask(session, "select pg_sleep(5)")
         await assert_nobody(database)
         async with database.session(Identity("auth_admin")) as session:  # has no limit
             await ask(session, "select pg_sleep(0.1)")
     finally:
-        admin.execute("alter role authenticated set statement_timeout = '8s'")
         await database.close()
+        admin.execute("drop role hasty")
 
 
 async def _visible(session: RlsSession) -> list[Any]:

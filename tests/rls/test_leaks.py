@@ -1,6 +1,5 @@
 """Two hundred clients of fifty people on four connections: nobody is shown, or writes, what is another's."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from api_main.core.settings import Settings
 from local_stack.postgres import EmbeddedPostgres
 from tests.conftest import API_PASSWORD, NewPerson
 from tests.missing import missing
+from tests.patience import eventually
 from tests.people import Person
 from tests.rls.crowd import gather_crowd, misplaced_tasks, rush
 from tests.rls.doors import assert_clean
@@ -21,7 +21,7 @@ from tests.rls.pgbouncer import PROGRAM, pgbouncer
 from tests.rls.serving import serve
 
 CLIENTS, PEOPLE, CONNECTIONS = 200, 50, 4
-SOON = 5.0  # seconds in which a server process notices that its client has gone
+SLOW_SECONDS = 1.0  # then what is slow is stopped
 
 STATES = "select state from pg_stat_activity where usename = 'api_main' and pid <> all (%s)"
 
@@ -46,7 +46,7 @@ def crowded(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Settings]:
     """Settings with four connections: to the server itself, or to a pooler in transaction mode."""
-    changes = {"database_pool_min": CONNECTIONS, "database_pool_max": CONNECTIONS, "request_timeout": 3.0}
+    changes = {"database_pool_min": CONNECTIONS, "database_pool_max": CONNECTIONS}
     if request.param == "direct":
         yield settings.model_copy(update=changes)
         return
@@ -60,13 +60,12 @@ async def test_no_identity_leaks_from_one_client_to_another(
     crowded: Settings, people: list[Person], strangers_task: str, admin: psycopg.Connection[Any]
 ) -> None:
     others = [pid for (pid,) in admin.execute("select pid from pg_stat_activity where usename = 'api_main'")]
-    async with serve(crowded) as service:
+    async with serve(crowded, SLOW_SECONDS) as service:
         crowd = gather_crowd(service.client, people, CLIENTS, strangers_task)
         await rush(crowd)
         statuses = sum((client.statuses for client in crowd), Counter[int]())
-        assert set(statuses) <= {200, 201, 204, 404, 503, 504}
-        # On a busy machine many are given up; what matters is that enough was answered to show a leak.
-        assert sum(statuses[ok] for ok in (200, 201, 204)) > CLIENTS / 4
+        assert set(statuses) <= {200, 201, 204, 404, 504}
+        assert sum(statuses[ok] for ok in (200, 201, 204)) > 2 * CLIENTS
         assert min(statuses[404], statuses[504], sum(client.cut_off for client in crowd)) > 0
         assert sum(client.seen for client in crowd) > CLIENTS
         assert misplaced_tasks(admin, people) == []
@@ -77,18 +76,20 @@ async def test_no_identity_leaks_from_one_client_to_another(
 async def _assert_whole_and_clean(database: Database) -> None:
     """All four connections can be had at once, and none carries anything."""
     pool = database._pool
-    connections = [await pool.getconn(timeout=SOON) for _ in range(CONNECTIONS)]
+    connections = [await pool.getconn() for _ in range(CONNECTIONS)]
     for connection in connections:
         await assert_clean(connection)
     for connection in connections:
         await pool.putconn(connection)
-    await asyncio.sleep(0.05)  # the pool takes them back in tasks of its own
     stats = pool.get_stats()
     assert (stats["pool_size"], stats["pool_available"], stats.get("requests_waiting", 0)) == (4, 4, 0)
 
 
 async def _assert_idle(admin: psycopg.Connection[Any], others: list[int]) -> None:
     """The server knows of no more connections than the pool, and of no transaction."""
-    async with asyncio.timeout(SOON):
-        while len(states := admin.execute(STATES, (others,)).fetchall()) > CONNECTIONS or {*states} != {("idle",)}:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    def is_idle() -> bool:
+        states = admin.execute(STATES, (others,)).fetchall()
+        return len(states) <= CONNECTIONS and {*states} == {("idle",)}
+
+    await eventually(is_idle)  # a process of the server takes its time to notice that its client has gone

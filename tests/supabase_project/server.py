@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from local_stack.postgres import free_port
 from local_stack.postmaster import is_ready
 from local_stack.server_account import allow_traversal, hand_over, server_account
 from tests.missing import missing
+from tests.patience import PATIENCE, wait_until
 
 PROGRAMS = {15: Path("/usr/lib/postgresql/15/bin"), 18: programs.binary("postgres").parent}
 SUPERUSER = "supabase_admin"
 PASSWORD = "of-supabase"
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def start_server(major: int, directory: Path) -> Iterator[Server]:
         yield Server(major, port)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(SECONDS)
+        process.wait(PATIENCE)
 
 
 def _create_cluster(initdb: Path, cluster: Path, log: Path) -> None:
@@ -72,8 +71,8 @@ def _run(command: Sequence[str | Path], log: Path) -> None:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], cluster: Path, log: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_ready(cluster, process.pid):
+    def is_up() -> bool:
         assert process.poll() is None, log.read_text(encoding="utf-8")
-        assert time.monotonic() < deadline, "PostgreSQL did not start in time"
-        time.sleep(0.02)
+        return is_ready(cluster, process.pid)
+
+    wait_until(is_up)

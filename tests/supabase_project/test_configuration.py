@@ -23,7 +23,7 @@ CLI = ROOT / "node_modules" / ".bin" / "supabase"
 CONFIG: dict[str, Any] = tomllib.loads((ROOT / "supabase" / "config.toml").read_text(encoding="utf-8"))
 SEED = (ROOT / "supabase" / "seed.sql").read_bytes()
 PASSWORD = b"correct-horse-demo"
-SECONDS = 120
+SECONDS = 300
 
 
 @pytest.fixture

@@ -67,9 +67,7 @@ async def test_operators_are_punctuation(library: TasksClient, words: str) -> No
     assert await found(library, words) == ["Announce the release", "Press the button"]
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=40))
 def test_any_text_is_a_query(admin: Connection[Any], words: str) -> None:
     row = admin.execute("select private.prefix_query(%s)", (words,)).fetchone()
@@ -147,9 +145,7 @@ def assert_safe(highlights: Json, text: str) -> None:
         assert marks == ["<mark>", "</mark>"] * (len(marks) // 2)
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(st.sampled_from("<>&\"'; /=-_.:@#ax1éß"), min_size=1, max_size=40))
 def test_highlights_of_any_text_are_safe(admin: Connection[Any], text: str) -> None:
     row = admin.execute(

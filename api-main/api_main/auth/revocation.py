@@ -8,6 +8,7 @@ A verified token says nothing of that, so its session is looked up: at each requ
 import asyncio
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
 
@@ -86,8 +87,13 @@ class Revocations:
         look = self._looks.get(key)
         if look is None:
             look = self._looks[key] = asyncio.create_task(self._look(principal))
-            look.add_done_callback(lambda _: self._looks.pop(key))
+            look.add_done_callback(lambda look: self._end(key, look))
         return await asyncio.shield(look)
+
+    def _end(self, key: Key, look: asyncio.Task[Verdict]) -> None:
+        del self._looks[key]
+        with suppress(asyncio.CancelledError):
+            look.exception()  # else asyncio complains of it when all who asked have hung up
 
     async def _look(self, principal: Principal) -> Verdict:
         until = time.monotonic() + self._seconds

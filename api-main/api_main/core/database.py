@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.pool_async import ReturnConnection
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import SessionTransaction
@@ -71,7 +72,7 @@ class RlsReader:
 
 
 class RlsPool(AsyncConnectionPool[RlsConnection]):
-    """A pool that loses no cancellation."""
+    """A pool that loses no cancellation, and no connection to one."""
 
     async def getconn(self, timeout: float | None = None) -> RlsConnection:  # noqa: ASYNC109
         """As psycopg's, which returns the connection to a caller who has been cancelled at the same moment."""
@@ -81,6 +82,14 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
             await self.putconn(connection)
             raise asyncio.CancelledError
         return connection
+
+    async def putconn(self, conn: RlsConnection) -> None:
+        """As psycopg's, from which a connection never comes back when its user is cancelled in the queue to it."""
+        try:
+            await super().putconn(conn)
+        except asyncio.CancelledError:
+            self.run_task(ReturnConnection(self, conn, from_getconn=False))
+            raise
 
 
 class Database:
