@@ -1,5 +1,6 @@
 """Redeeming: once, in time, by the right kind, and never by guessing."""
 
+import asyncio
 from hashlib import sha224, sha256
 from uuid import UUID
 
@@ -42,6 +43,19 @@ async def test_a_followed_link_leads_to_the_site_with_a_session(confirming: Proj
     assert fragment.keys() == {"access_token", "expires_at", "expires_in", "refresh_token", "token_type", "type"}
     assert fragment["type"] == "signup"
     assert good(await confirming.user(fragment["access_token"]))["email"] == newcomer
+
+
+@pytest.mark.parametrize("how", ["followed", "posted", "typed in"])
+async def test_of_ten_who_use_a_link_at_once_one_is_let_in(confirming: Project, newcomer: str, how: str) -> None:
+    mail = confirming.mails(newcomer)[0]
+
+    async def use() -> bool:
+        if how == "followed":
+            return "access_token" in fragment_of(await confirming.http.get(link_in(mail)))
+        secret = {"token_hash": token_in(mail)} if how == "posted" else {"email": newcomer, "token": code_in(mail)}
+        return (await confirming.post("verify", {"type": "signup", **secret})).is_success
+
+    assert sorted(await asyncio.gather(*(use() for _ in range(10)))) == [*[False] * 9, True]
 
 
 async def test_a_link_works_once(confirming: Project, newcomer: str) -> None:

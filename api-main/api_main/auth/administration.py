@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from api_main.auth import passwords, repository
-from api_main.auth.account_changes import merged
+from api_main.auth.account_changes import merged, withdraw_mailed
 from api_main.auth.durations import parse_duration
 from api_main.auth.errors import InvalidDuration, UserNotFound
 from api_main.auth.events import SecurityEvent, record
@@ -82,6 +82,7 @@ class Administration:
                     await repository.set_email_identity(session, user)
                 if hashed is not None:
                     await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
+                    await withdraw_mailed(session, user)
                 await session.flush()
                 changed = await _object(session, user)
         is_ban = form.ban_duration is not None and user.banned_until is not None and user.banned_until > now
@@ -135,6 +136,7 @@ async def _delete_softly(session: RlsSession, user: User) -> None:
     user.deleted_at = user.deleted_at or datetime.now(UTC)
     user.email, user.phone, user.encrypted_password = f"{secrets.token_hex(16)}@deleted.invalid", None, None
     user.raw_user_meta_data, user.raw_app_meta_data = {}, {}
+    await withdraw_mailed(session, user)
     await repository.delete_identities(session, user.id)
     await repository.delete_sessions(session, user_id=user.id, current=None, scope="global")
 
