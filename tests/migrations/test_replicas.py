@@ -11,7 +11,7 @@ import pytest
 
 from api_main.migrations import files
 from tests.migrations.databases import ROOT, alembic, history, outcome, rows, run_prelude
-from tests.migrations.servers import Server
+from tests.postgres_servers import Server
 
 SECONDS = 30
 WAITING = """
