@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
 
-from api_main.api import LARGE_BODIES, include_routers
+from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.resources import add_resources
 from api_main.auth.signing import SigningKeys
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
-    app.add_middleware(HeadAsGet)
+    app.add_middleware(HeadAsGet, used_once=USED_ONCE)
     app.add_middleware(Versioning)
     app.add_middleware(Timeout, seconds=settings.request_timeout)
     app.add_middleware(LastResort)

@@ -58,6 +58,13 @@ async def test_of_ten_who_use_a_link_at_once_one_is_let_in(confirming: Project, 
     assert sorted(await asyncio.gather(*(use() for _ in range(10)))) == [*[False] * 9, True]
 
 
+async def test_whoever_only_looks_does_not_use_a_link_up(confirming: Project, newcomer: str) -> None:
+    link = link_in(confirming.mails(newcomer)[0])
+    looked = await confirming.http.head(link)
+    assert (looked.status_code, looked.headers["Allow"]) == (405, "GET, POST")
+    assert "access_token" in fragment_of(await confirming.http.get(link))
+
+
 async def test_a_link_works_once(confirming: Project, newcomer: str) -> None:
     link = link_in(confirming.mails(newcomer)[0])
     await confirming.http.get(link)

@@ -1,3 +1,5 @@
+"""A clock for what is remembered of sessions."""
+
 import pytest
 
 from api_main.auth import revocation

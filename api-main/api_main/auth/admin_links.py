@@ -118,4 +118,6 @@ async def _account_for(
         if user.email_confirmed_at is not None:
             raise EmailTaken(field="email")
         user.raw_user_meta_data = merged(user.raw_user_meta_data, metadata)
+        if hashed or kind is LinkType.INVITE:
+            user.encrypted_password = hashed  # anybody may have chosen the one that it had
     return kind, user

@@ -13,6 +13,7 @@ from api_main.auth.api_keys import ApiKeys, KeyKind
 from api_main.auth.dependencies import CurrentAccounts, bearer
 from api_main.auth.errors import InvalidToken, SessionEnded
 from api_main.auth.events import SecurityEvent, record
+from api_main.auth.issuers import own_issuer_name
 from api_main.auth.links import EmailLinks
 from api_main.auth.principal import Principal
 from api_main.auth.protocol.errors import CallerBanned, CallerNotFound, NotAdmin, ProtocolError, Words
@@ -61,6 +62,8 @@ async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAcc
     except InvalidToken as refused:
         record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
         raise
+    if principal.issuer != own_issuer_name(request.app.state.settings):
+        raise InvalidToken  # somebody else's word opens tasks, but no account of ours
     refusal = REFUSALS.get(await accounts.session_state(principal))
     if refusal is not None:
         raise refusal
