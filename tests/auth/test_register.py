@@ -56,7 +56,7 @@ async def test_an_account_has_the_rows_that_supabase_auth_would_give_it(
     identity = admin.execute(
         "select provider, provider_id, identity_data, email from auth.identities where user_id = %s", (user_id,)
     ).fetchall()
-    data = {"sub": user_id, "email": email, "email_verified": True}
+    data = {"sub": user_id, "email": email, "email_verified": True, "phone_verified": False}
     assert identity == [("email", user_id, data, email)]
 
 

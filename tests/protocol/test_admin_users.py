@@ -134,6 +134,8 @@ async def test_an_account_without_an_email_gets_its_first_identity(auto: Project
     session, wanted = await auto.sign_up_anonymously(), new_email()
     changed = await change(auto, session["user"], email=wanted)
     assert [identity["email"] for identity in changed["identities"]] == [wanted]
+    assert changed["is_anonymous"] is False
+    assert changed["app_metadata"] == {"provider": "email", "providers": ["email"]}
 
 
 async def test_an_identity_elsewhere_stays_as_it_is(auto: Project, grace: Json, admin: Admin) -> None:

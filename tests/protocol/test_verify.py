@@ -119,6 +119,20 @@ async def test_a_code_is_good_for_its_own_email_alone(confirming: Project, newco
     await verify(confirming, type="signup", email=newcomer.upper(), token=code)
 
 
+@pytest.mark.parametrize("kind", ["signup", "magiclink", "recovery", "email", "email_change"])
+async def test_a_wrong_code_says_nothing_of_who_has_an_account(
+    confirming: Project, newcomer: str, admin: Admin, kind: str
+) -> None:
+    banned = new_email()
+    await confirming.sign_up(banned)
+    admin.execute("update auth.users set banned_until = now() + interval '1 day' where email = %s", (banned,))
+    bodies = [
+        refused(await confirming.post("verify", {"type": kind, "email": email, "token": "x"}), 403, "otp_expired")
+        for email in (newcomer, banned, new_email())
+    ]
+    assert bodies[0] == bodies[1] == bodies[2]
+
+
 async def test_a_code_is_not_guessed_in_ten_tries(confirming: Project, newcomer: str) -> None:
     code = code_in(confirming.mails(newcomer)[0])
     wrong = f"{(int(code) + 1) % 10**6:06}"

@@ -77,7 +77,7 @@ class Administration:
                 user = await _found(session, user_id)
                 _apply(user, form, hashed)
                 if form.email is not None:
-                    user.email = form.email
+                    _set_email(user, form.email)
                 if form.email is not None or (form.email_confirm and user.email):
                     await repository.set_email_identity(session, user)
                 if hashed is not None:
@@ -130,6 +130,13 @@ def _apply(user: User, form: AccountForm, hashed: str | None) -> None:
         user.raw_app_meta_data = merged(user.raw_app_meta_data, form.app_metadata)
     if form.ban_duration is not None:
         user.banned_until = ban_end(form.ban_duration)
+
+
+def _set_email(user: User, email: str) -> None:
+    if not user.email:  # no longer anonymous
+        user.is_anonymous = False
+        user.raw_app_meta_data = {**(user.raw_app_meta_data or {}), **EMAIL_PROVIDER}
+    user.email = email
 
 
 async def _delete_softly(session: RlsSession, user: User) -> None:
