@@ -124,6 +124,7 @@ INVALID_EMAILS = {
     "number": 7,
     "null": None,
     "list": ["a@example.com"],
+    "a domain that cannot be": "a@example.invalid",
 }
 INVALID_PASSWORDS = {
     "nul": "long enough\x00",
@@ -134,6 +135,13 @@ INVALID_PASSWORDS = {
     "object": {"$ne": ""},
     "2 kB": "x" * 2048,
 }
+
+
+@pytest.mark.parametrize("domain", ["corp.local", "shop.test"])
+async def test_an_email_may_be_known_to_a_network_of_its_own_alone(client: httpx.AsyncClient, domain: str) -> None:
+    email = new_email().replace("example.com", domain)
+    tokens_of(await register(client, email))
+    assert (await sign_in(client, email))["user"]["email"] == email
 
 
 @pytest.mark.parametrize("email", INVALID_EMAILS.values(), ids=INVALID_EMAILS)
