@@ -15,6 +15,9 @@ from api_main.tasks import router as tasks
 LARGE_BODIES = frozenset({"/api/v1/tasks/bulk"})
 """Paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
+USED_ONCE = frozenset({"/auth/v1/verify"})
+"""Paths whose GET does something: scanners of mail ask for the head of every link."""
+
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
     for router in (tasks.reads, tasks.router, auth.router, personal_tokens.router):  # the busiest first

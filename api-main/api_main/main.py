@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from api_main.api import LARGE_BODIES, include_routers
+from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.read_route import FastLane
 from api_main.auth.resources import add_resources
@@ -64,7 +64,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(FastLane, routes_of=app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
-    app.add_middleware(HeadAsGet)
+    app.add_middleware(HeadAsGet, used_once=USED_ONCE)
     app.add_middleware(Versioning)
     app.add_middleware(LastResort, seconds=settings.request_timeout)
     app.add_middleware(

@@ -33,6 +33,11 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
         " values (%s, 'phone_change_token', %s, '')",
         (person.id, str(person.id)),
     )
+    admin.execute(
+        "insert into auth.flow_state (user_id, provider_type, authentication_method)"
+        " values (%s, 'recovery', 'recovery')",
+        (person.id,),
+    )
     return person
 
 

@@ -74,6 +74,11 @@ TABLES = {
         "relates_to = 'changed'",
         "(user_id, token_type, token_hash, relates_to) values ($1, 'recovery_token', gen_random_uuid()::text, '')",
     ),
+    "auth.flow_state": Table(
+        "user_id",
+        "auth_code = 'changed'",
+        "(user_id, provider_type, authentication_method) values ($1, 'magiclink', 'magiclink')",
+    ),
 }
 
 

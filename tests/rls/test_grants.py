@@ -10,7 +10,10 @@ from tests.rls.stage import CALLERS, Stage
 
 ROLES = ("api_main", "anon", "authenticated", "auth_admin", "service_role")
 EVERYTHING = frozenset({"*"})
-ACCOUNTS = ("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens")
+ACCOUNTS = (
+    *("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens"),
+    "auth.flow_state",
+)
 
 # Role and table: what may be selected, inserted and updated. What is not listed is not granted at all.
 GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {

@@ -28,18 +28,32 @@ MATRICES = (
  service_role | aaaa         | aaaa            | aaaa
 """,
     """
-              | auth.users | auth.sessions | auth.identities | auth.mfa_amr_claims | auth.one_time_tokens
- the login    | ----       | ----          | ----            | ----                | ----
- nobody       | ----       | ----          | ----            | ----                | ----
- an impostor  | ----       | ----          | ----            | ----                | ----
- no claims    | ----       | ----          | ----            | ----                | ----
- a stranger   | ----       | ----          | ----            | ----                | ----
- ada          | ----       | ----          | ----            | ----                | ----
- bob          | ----       | ----          | ----            | ----                | ----
- superuser    | ----       | ----          | ----            | ----                | ----
- ex-superuser | ----       | ----          | ----            | ----                | ----
- auth_admin   | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
- service_role | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
+              | auth.users | auth.sessions | auth.identities
+ the login    | ----       | ----          | ----
+ nobody       | ----       | ----          | ----
+ an impostor  | ----       | ----          | ----
+ no claims    | ----       | ----          | ----
+ a stranger   | ----       | ----          | ----
+ ada          | ----       | ----          | ----
+ bob          | ----       | ----          | ----
+ superuser    | ----       | ----          | ----
+ ex-superuser | ----       | ----          | ----
+ auth_admin   | aaaa       | aaaa          | aaaa
+ service_role | aaaa       | aaaa          | aaaa
+""",
+    """
+              | auth.mfa_amr_claims | auth.one_time_tokens | auth.flow_state
+ the login    | ----                | ----                 | ----
+ nobody       | ----                | ----                 | ----
+ an impostor  | ----                | ----                 | ----
+ no claims    | ----                | ----                 | ----
+ a stranger   | ----                | ----                 | ----
+ ada          | ----                | ----                 | ----
+ bob          | ----                | ----                 | ----
+ superuser    | ----                | ----                 | ----
+ ex-superuser | ----                | ----                 | ----
+ auth_admin   | aaaa                | aaaa                 | aaaa
+ service_role | aaaa                | aaaa                 | aaaa
 """,
 )
 VERBS = ("select", "insert", "update", "delete")

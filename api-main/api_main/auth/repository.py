@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -71,8 +72,13 @@ async def add_user(session: RlsSession, user: User) -> list[UserIdentity]:
 
 def email_identity(user: User) -> UserIdentity:
     """The identity of an account that signs in with its e-mail."""
-    data = {"sub": str(user.id), "email": user.email, "email_verified": user.email_confirmed_at is not None}
-    return UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data)
+    verified = {"email_verified": user.email_confirmed_at is not None, "phone_verified": False}
+    return UserIdentity(
+        user_id=user.id,
+        provider_id=str(user.id),
+        identity_data={"sub": str(user.id), "email": user.email, **verified},
+        last_sign_in_at=datetime.now(UTC),  # as Supabase Auth has it, whoever makes the account
+    )
 
 
 @contextmanager

@@ -140,8 +140,9 @@ def install(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method of this path: Starlette names those of the first route alone."""
-    return [method for method in METHODS if _is_offered(request, "GET" if method == "HEAD" else method)]
+    """Every method of this path: Starlette names those of the first route alone. HEAD is answered like GET."""
+    offered = [method for method in METHODS if _is_offered(request, "GET" if method == "HEAD" else method)]
+    return [method for method in offered if method != "HEAD" or request.method != "HEAD"]
 
 
 def _is_offered(request: Request, method: str) -> bool:

@@ -135,13 +135,17 @@ class LastResort:
 
 
 class HeadAsGet:
-    """Answer HEAD like GET; the server leaves the body out (RFC 9110, section 9.3.2)."""
+    """Answer HEAD like GET; the server leaves the body out (RFC 9110, section 9.3.2).
 
-    def __init__(self, app: ASGIApp) -> None:
+    But not at paths whose GET can be used once: whoever only looks must not use it up.
+    """
+
+    def __init__(self, app: ASGIApp, used_once: Collection[str] = ()) -> None:
         self.app = app
+        self.used_once = used_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
+        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] not in self.used_once:
             scope = {**scope, "method": "GET"}
         await self.app(scope, receive, send)
 
