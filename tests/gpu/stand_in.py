@@ -6,6 +6,7 @@ Its vectors depend on words alone: texts with a word in common, or a synonym, ar
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from hashlib import sha256
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+
 from service_wire.service_token import ServiceTokenRefused, ServiceTokenVerifier, generate_key, public_keys, subject_of
 from service_wire.tensors import HEADER_LENGTH, InferRequest, InferResponse, Tensor, decode_request, encode_response
-
 from tests.serving import serve
 
 DIMENSIONS = 384
@@ -92,7 +93,7 @@ class StandIn:
     async def _wake_up(self) -> None:
         if self.mood.asleep:
             self.starts += 1
-            while not self._started.is_set():
+            while not self._started.is_set():  # noqa: ASYNC110 - set in another thread
                 await asyncio.sleep(0.005)
             self.mood.asleep = False
 
@@ -103,11 +104,17 @@ class StandIn:
         if self.mood.answers:
             status = self.mood.answers.pop(0)
             return JSONResponse({"error": f"status {status}"}, status, {"Retry-After": self.mood.retry_after})
-        await asyncio.sleep(self.mood.seconds)
+        await self._take_time(self.mood)
         length = request.headers.get(HEADER_LENGTH)
         asked = decode_request(await request.body(), None if length is None else int(length))
         model = request.path_params["path"].removeprefix("v2/models/").removesuffix("/infer")
         return self._infer(model, asked)
+
+    async def _take_time(self, mood: Mood) -> None:
+        """Until the test is over, at the longest."""
+        end = time.monotonic() + mood.seconds
+        while time.monotonic() < end and self.mood is mood:
+            await asyncio.sleep(min(0.02, mood.seconds))
 
     def _infer(self, model: str, asked: InferRequest) -> Response:
         inputs = {tensor.name: tensor.array for tensor in asked.inputs}
@@ -128,7 +135,9 @@ class StandIn:
             case _:
                 return JSONResponse({"error": f"there is no model '{model}'"}, 404)
         binary = [output.name] if asked.wants_binary(output.name) else []
-        body, headers = encode_response(InferResponse(model, self.mood.version, (output,)), binary=binary)
+        body, headers = encode_response(
+            InferResponse(model_name=model, model_version=self.mood.version, outputs=(output,)), binary=binary
+        )
         return Response(body, headers=headers)
 
 

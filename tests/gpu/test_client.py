@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
-from service_wire.service_token import generate_key
-from service_wire.tensors import Tensor
 
 from api_main.core.settings import Settings
 from api_main.gpu import client as client_module
 from api_main.gpu.client import GpuClient
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
 from local_stack.postgres import free_port
+from service_wire.service_token import generate_key
+from service_wire.tensors import Tensor
 from tests.gpu.stand_in import UNEMBEDDABLE, StandIn, embed
 
 PATIENCE = 20.0
@@ -25,7 +25,7 @@ INFER = "POST /v2/models/text-embedding/infer"
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - whatever it is
             await asyncio.sleep(0.005)
 
 

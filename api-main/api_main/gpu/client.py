@@ -14,6 +14,12 @@ from typing import TypeAlias
 
 import httpx
 import numpy as np
+
+from api_main.core.settings import Settings
+from api_main.gpu.backoff import jittered, retry_after
+from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
+from api_main.gpu.metrics import REQUESTS, RETRIES, SECONDS
+from api_main.gpu.wake_up import CannotWake, WakeUp
 from service_wire.service_token import DEADLINE_HEADER, ServiceTokenIssuer, parse_key, subject_of
 from service_wire.tensors import (
     BINARY_OUTPUT,
@@ -25,12 +31,6 @@ from service_wire.tensors import (
     decode_response,
     encode_request,
 )
-
-from api_main.core.settings import Settings
-from api_main.gpu.backoff import jittered, retry_after
-from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
-from api_main.gpu.metrics import REQUESTS, RETRIES, SECONDS
-from api_main.gpu.wake_up import CannotWake, WakeUp
 
 EMBEDDING_MODEL = "text-embedding"
 CONNECT_SECONDS = 2.0
@@ -129,7 +129,7 @@ class GpuClient:
         Raises:
             GpuUnavailable, ModelNotFound, InferenceRefused
         """
-        body, headers = encode_request(InferRequest(tuple(inputs), parameters=BINARY_OUTPUT))
+        body, headers = encode_request(InferRequest(inputs=tuple(inputs), parameters=BINARY_OUTPUT))
         response = await self.forward(model, body, headers, deadline, operation=model)
         length = response.headers.get(HEADER_LENGTH)
         try:
