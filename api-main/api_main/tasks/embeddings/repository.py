@@ -25,13 +25,16 @@ CLAIM = text("""
 READ = text("select id, concat_ws(E'\\n', title, left(description, 2000)) from public.tasks where id = any (:ids)")
 # The vectors first: a row that points at a task waits for whoever is deleting that task, who waits for the queue's row.
 STORE = text("""
-  insert into public.task_embeddings as stored (task_id, owner_id, model, model_version, embedding)
-  select t.id, t.owner_id, :model, :version, made.embedding::extensions.vector
-  from unnest(cast(:ids as uuid[]), cast(:vectors as text[])) as made (id, embedding)
-  join public.tasks t on t.id = made.id
-  order by t.id
-  on conflict (task_id) do update set owner_id = excluded.owner_id, model = excluded.model,
-    model_version = excluded.model_version, embedding = excluded.embedding, embedded_at = now()
+  merge into public.task_embeddings stored
+  using (
+    select t.id, t.owner_id, made.embedding::extensions.vector as embedding
+    from unnest(cast(:ids as uuid[]), cast(:vectors as text[])) as made (id, embedding)
+    join public.tasks t on t.id = made.id
+  ) made on stored.task_id = made.id
+  when matched then update set owner_id = made.owner_id, model = :model, model_version = :version,
+    embedding = made.embedding, embedded_at = now()
+  when not matched then insert (task_id, owner_id, model, model_version, embedding)
+    values (made.id, made.owner_id, :model, :version, made.embedding)
 """)
 TAKE_OUT = text("""
   delete from private.tasks_to_embed w

@@ -139,7 +139,7 @@ class EmbeddingWorker:
         """Once for each kind of trouble, and not again with every sweep."""
         if self._trouble != type(error).__name__:
             self._trouble = type(error).__name__
-            log.warning("embedding_delayed", error=self._trouble)
+            log.warning("embedding_delayed", error=self._trouble, reason=str(error).partition("\n")[0])
 
 
 @asynccontextmanager
