@@ -28,7 +28,7 @@ FARTHEST: LiteralString = "0.7"
 # Planned for this one transaction. The index reads on until enough rows have passed the policies and the filters. The
 # planner does not know how many tasks the caller has: without sorting, it can only walk the index.
 SETTINGS = Query(
-    "select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', '200', true),"
+    "select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '200', true),"
     " set_config('hnsw.max_scan_tuples', '200000', true), set_config('enable_sort', 'off', true),"
     " set_config('jit', 'off', true)"
 )
@@ -129,14 +129,15 @@ def similar(task_id: UUID, wanted: SimilarQuery) -> Query:
 def _nearest(point: _Point, conditions: Conditions) -> LiteralString:
     """CTEs, the last of them `nearest(id, distance)`: at most so many as a search ranks.
 
-    A condition without a column decides before anything is read which of the two ways is taken.
+    A condition without a column decides before anything is read which of the two ways is taken. What comes out of the
+    index is only nearly in order: `+ 0` has it sorted.
     """
     distance: LiteralString = f"embedding operator(extensions.<=>) {point.vector}"
     comparable: LiteralString = f"model = {point.model} and model_version = {point.version}"
     filters: LiteralString = "".join(f" and {condition}" for condition in conditions.parts)
     return (
         "eligible as materialized (select count(*) as tasks from"
-        f" (select from public.tasks where true{filters} limit {FEW} + 1) some),"
+        f" (select from public.tasks where true{filters} limit {FEW} + 1) counted),"
         f" few as materialized (select id, {distance} as distance"
         " from public.tasks join public.task_embeddings on task_id = id"
         f" where (select tasks from eligible) <= {FEW} and {comparable}{filters}),"
@@ -144,7 +145,7 @@ def _nearest(point: _Point, conditions: Conditions) -> LiteralString:
         " from public.task_embeddings join public.tasks on id = task_id"
         f" where (select tasks from eligible) > {FEW} and {comparable}{filters} order by {distance} limit {DEPTH}),"
         " nearest as (select id, distance from (select * from few union all select * from many) found"
-        f" order by distance, id limit {DEPTH})"
+        f" order by distance + 0, id limit {DEPTH})"
     )
 
 
@@ -159,7 +160,7 @@ def _ranked(mode: SearchMode, conditions: Conditions) -> LiteralString:
         " near as (select id, row_number() over (order by distance, id) as place from nearest"
         f" where distance <= {FARTHEST}),"
         f" ranked as (select id, sum(1.0::float8 / ({RRF} + place)) as rank"
-        " from (select * from matching union all select * from near) both group by id)"
+        " from (select * from matching union all select * from near) found group by id)"
     )
 
 
