@@ -30,9 +30,11 @@ class QueryVectors:
         self._are_stored = False
 
     async def are_possible(self, reader: RlsReader) -> bool:
-        """Whether there is an api-gpu, and a table to search: pgvector may be missing. Where it once was, it stays."""
-        if self._gpu is None:
-            return False
+        """Whether there is an api-gpu to make them, and a table to compare them with."""
+        return self._gpu is not None and await self.are_stored(reader)
+
+    async def are_stored(self, reader: RlsReader) -> bool:
+        """Whether there is a table of vectors: pgvector may be missing. Where it once was, it stays."""
         if not self._are_stored:
             ((row,),) = await reader.fetch(queries.HAS_VECTORS)
             self._are_stored = row[0] == b"t"

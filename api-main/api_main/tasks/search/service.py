@@ -54,7 +54,7 @@ async def similar_page(reader: RlsReader, vectors: QueryVectors, task_id: UUID, 
     Raises:
         TaskNotFound, NoMeaning
     """
-    if not await vectors.are_possible(reader):
+    if not await vectors.are_stored(reader):
         raise NoMeaning
     embedded, _, rows = await reader.fetch(
         queries.has_vector(task_id), queries.SETTINGS, queries.similar(task_id, wanted)
