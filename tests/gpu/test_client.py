@@ -152,7 +152,7 @@ async def test_whoever_cannot_wait_leaves_the_start_to_the_others(gpu: StandIn, 
 
 
 async def test_idle_for_long_it_may_be_asleep(gpu_settings: Settings) -> None:
-    client = GpuClient(gpu_settings.model_copy(update={"gpu_idle_seconds": 0.2}))
+    client = GpuClient(gpu_settings.model_copy(update={"idle_seconds": 0.2}))
     await client.wake(client.deadline())
     assert client.is_awake
     await until(lambda: not client.is_awake)
@@ -160,7 +160,7 @@ async def test_idle_for_long_it_may_be_asleep(gpu_settings: Settings) -> None:
 
 
 async def test_one_that_never_sleeps_stays_awake(gpu_settings: Settings) -> None:
-    client = GpuClient(gpu_settings.model_copy(update={"gpu_idle_seconds": 0.0}))
+    client = GpuClient(gpu_settings.model_copy(update={"idle_seconds": 0.0}))
     await client.wake(client.deadline())
     assert client.is_awake
     await client.close()

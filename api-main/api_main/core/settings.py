@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     gpu_signing_key_file: Path | None = None
     gpu_timeout: float = Field(default=20.0, gt=0, description="seconds that a request waits for api-gpu")
     gpu_start_seconds: float = Field(default=60.0, gt=0, description="that a sleeping api-gpu may take to wake up")
-    gpu_idle_seconds: float = Field(default=300.0, ge=0, description="IDLE_SECONDS of api-gpu; 0: it never sleeps")
+    idle_seconds: float = Field(default=300.0, ge=0, description="after which api-gpu sleeps; 0: it never does")
     embedding_sweep_seconds: float = Field(default=15.0, gt=0, description="between two looks for tasks to embed")
 
     request_timeout: float = Field(default=30.0, gt=0, description="seconds until the answer must begin")

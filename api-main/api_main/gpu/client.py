@@ -68,7 +68,7 @@ class GpuClient:
     def __init__(self, settings: Settings) -> None:
         assert settings.gpu_url is not None
         assert settings.gpu_key is not None
-        idle = settings.gpu_idle_seconds
+        idle = settings.idle_seconds
         # A connection that api-gpu closes as it falls asleep could lose a request: ours end well before.
         keepalive = min(LONGEST_KEEPALIVE, idle / 2) if idle else LONGEST_KEEPALIVE
         self._http = httpx.AsyncClient(
