@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import cached_property
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from fastapi import FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
@@ -19,10 +19,12 @@ from api_main.core.error_handlers import HANDLED, answer
 T = TypeVar("T")
 
 Extract = Callable[[Request], Any]
+Dependency = Callable[[Request], Awaitable[Any]]
 
 
 class ReadRoute(APIRoute):
-    """A route whose function takes a reader and, besides it, query models and path parameters alone.
+    """A route whose function takes a reader and, besides it, query models, path parameters and what the application
+    keeps: a dependency that asks for nothing but the request.
 
     The document, the order of the checks (first the caller, then the input) and every error are FastAPI's own.
     """
@@ -32,18 +34,33 @@ class ReadRoute(APIRoute):
         return self.read
 
     async def read(self, request: Request) -> Response:
-        reader_name, needed, inputs = self._signature
-        principal = await get_verified_principal(request, needed, await bearer(request))
-        reader = await get_reader(request, principal)
+        takes = self._signature
+        principal = await get_verified_principal(request, takes.needed, await bearer(request))
+        arguments: dict[str, Any] = {takes.reader: await get_reader(request, principal)}
+        for name, extract in takes.inputs.items():
+            arguments[name] = extract(request)
+        for name, dependency in takes.kept.items():
+            arguments[name] = await dependency(request)
         endpoint: Callable[..., Awaitable[Response]] = self.endpoint
-        return await endpoint(**{reader_name: reader}, **{name: extract(request) for name, extract in inputs.items()})
+        return await endpoint(**arguments)
 
     @cached_property
-    def _signature(self) -> tuple[str, SecurityScopes, Mapping[str, Extract]]:
+    def _signature(self) -> "_Signature":
         hints = get_type_hints(self.endpoint, include_extras=True)
         hints.pop("return", None)
-        reader_name, needed = _take_reader(hints)
-        return reader_name, needed, {name: _input(name, hint) for name, hint in hints.items()}
+        reader, needed = _take_reader(hints)
+        kept = {name: dependency for name, hint in hints.items() if (dependency := _dependency(hint)) is not None}
+        inputs = {name: _input(name, hint) for name, hint in hints.items() if name not in kept}
+        return _Signature(reader, needed, inputs, kept)
+
+
+class _Signature(NamedTuple):
+    """What the function takes, by name."""
+
+    reader: str
+    needed: SecurityScopes
+    inputs: Mapping[str, Extract]
+    kept: Mapping[str, Dependency]
 
 
 class FastLane:
@@ -97,6 +114,12 @@ def _take_reader(hints: dict[str, Any]) -> tuple[str, SecurityScopes]:
                 del hints[name]
                 return name, SecurityScopes(list(mark.scopes or ()))
     raise TypeError("a ReadRoute needs a reader")
+
+
+def _dependency(hint: Any) -> Dependency | None:
+    found = (mark.dependency for mark in get_args(hint)[1:] if isinstance(mark, params.Depends))
+    dependency: Dependency | None = next(found, None)
+    return dependency
 
 
 def _input(name: str, hint: Any) -> Extract:
