@@ -60,7 +60,7 @@ def test_the_answer_waits_for_no_work_that_could_tell_who_has_an_account(setting
         begun.set()
         await asyncio.to_thread(goes_on.wait, 20)
 
-    app = create_app(settings.model_copy(update={"email_autoconfirm": False, "log_level": "ERROR"}))
+    app = create_app(settings.model_copy(update={"email_autoconfirm": False}))
     with serve(app) as url:
         app.state.links.send = app.state.accounts.add_without_password = hold
         try:

@@ -207,6 +207,15 @@ async def test_the_latest_link_belongs_to_the_latest_challenge(confirming: Proje
     good(await exchange(confirming, query["code"], "x" * 43))
 
 
+async def test_a_link_without_its_challenge_gives_nothing(confirming: Project, newcomer: str, admin: Admin) -> None:
+    link = await ask(confirming, "otp", newcomer)
+    admin.execute(
+        "delete from auth.flow_state where user_id = (select id from auth.users where email = %s)", (newcomer,)
+    )
+    query, _ = await follow(confirming, link)
+    assert query["error_code"] == "flow_state_not_found"
+
+
 async def test_an_address_keeps_its_query_and_its_fragment(confirming: Project, newcomer: str) -> None:
     wanted = f"{SITE}/callback?next=%2Ftasks&code=old&sb_flow_id=7#top"
     link = await ask(confirming, f"otp?redirect_to={quote(wanted, safe='')}", newcomer)

@@ -79,7 +79,7 @@ class AdminLinks:
             UserNotFound, EmailTaken
         """
         async with self._database.session(AUTH_ADMIN) as session:
-            user = await repository.find_user(session, email)
+            user = await repository.find_user(session, email, lock=True)
             if user is None:
                 raise UserNotFound
             if await repository.find_user(session, new_email) is not None:
@@ -106,7 +106,7 @@ async def _account_for(
 ) -> tuple[LinkType, User]:
     """The account of an e-mail, and the kind of link that it needs: a new one has to be confirmed first."""
     metadata = request.metadata or {}
-    user = await repository.find_user(session, request.email)
+    user = await repository.find_user(session, request.email, lock=True)
     if user is None:
         if kind is LinkType.RECOVERY:
             raise UserNotFound

@@ -76,7 +76,7 @@ class EmailLinks:
         """
         link = LINKS[kind]
         async with self._database.session(AUTH_ADMIN) as session:
-            user = await repository.find_user(session, email)
+            user = await repository.find_user(session, email, lock=True)
             if user is None or not await self._is_due(session, user, kind):
                 return
             issued = await self._tokens.issue(session, user.id, link.token, email, prefix=_prefix(to))
@@ -132,7 +132,7 @@ class EmailLinks:
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.lock_user(session, user_id)
             if user is None or not user.email or not await self._tokens.is_due(session, user.id, kind):
-                return
+                return  # something has happened since it was asked for
             issued = await self._tokens.issue(session, user.id, kind, user.email)
             user.reauthentication_sent_at = datetime.now(UTC)
         await self.mail(LinkType.EMAIL, MailKind.REAUTHENTICATION, user.email, issued, self._settings.site_url)

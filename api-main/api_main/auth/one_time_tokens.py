@@ -70,14 +70,17 @@ class OneTimeTokens:
         await session.exec(statement.on_conflict_do_update(index_elements=["user_id", "token_type"], set_=fresh))
         return IssuedToken(code, link)
 
+    async def owner(self, session: RlsSession, kinds: Iterable[TokenKind], *links: str) -> UUID | None:
+        """Whose token one of these links is. Lock the account before anything is done with it."""
+        return (await session.exec(select(OneTimeToken.user_id).where(*_of(links, kinds)))).first()
+
     async def redeem(self, session: RlsSession, kinds: Iterable[TokenKind], *links: str) -> OneTimeToken:
         """Use a token up: that of one of these links.
 
         Raises:
             OneTimeTokenInvalid: there is none, it was used, or it is too old.
         """
-        hashes = [_stored(link) for link in links]
-        statement = delete(OneTimeToken).where(col(OneTimeToken.token_hash).in_(hashes), _is_of(kinds))
+        statement = delete(OneTimeToken).where(*_of(links, kinds))
         used = await session.exec(statement.returning(OneTimeToken), execution_options={"synchronize_session": False})
         token: OneTimeToken | None = used.scalars().first()
         if token is None or _age(token) > self._lifetime:
@@ -104,6 +107,10 @@ class OneTimeTokens:
 async def void(session: RlsSession, user_id: UUID, kinds: Iterable[TokenKind]) -> None:
     """Take back what was issued to an account."""
     await session.exec(delete(OneTimeToken).where(col(OneTimeToken.user_id) == user_id, _is_of(kinds)))
+
+
+def _of(links: Iterable[str], kinds: Iterable[TokenKind]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return col(OneTimeToken.token_hash).in_([_stored(link) for link in links]), _is_of(kinds)
 
 
 def _is_of(kinds: Iterable[TokenKind]) -> ColumnElement[bool]:

@@ -72,6 +72,11 @@ async def issue_code(session: RlsSession, user_id: UUID, methods: Collection[Met
     return code
 
 
+async def owner(session: RlsSession, code: str) -> UUID | None:
+    """Whose link a code came from. Lock the account before anything is done with it."""
+    return (await session.exec(select(FlowState.user_id).where(_has(code)))).first()
+
+
 async def redeem(session: RlsSession, code: str, verifier: str) -> FlowState:
     """Use a code up. A wrong secret leaves it as it is: it cannot be guessed.
 
@@ -79,9 +84,7 @@ async def redeem(session: RlsSession, code: str, verifier: str) -> FlowState:
         FlowNotFound: unknown or used.
         FlowExpired, CodeVerifierWrong
     """
-    flow = (
-        await session.exec(select(FlowState).where(col(FlowState.auth_code) == _stored(code)).with_for_update())
-    ).one_or_none()
+    flow = (await session.exec(select(FlowState).where(_has(code)).with_for_update())).one_or_none()
     if flow is None or flow.auth_code_issued_at is None:
         raise FlowNotFound
     if datetime.now(UTC) - flow.auth_code_issued_at > CODE_LIFETIME:
@@ -100,6 +103,10 @@ async def void(session: RlsSession, user_id: UUID) -> None:
 
 def _of(user_id: UUID) -> ColumnElement[bool]:
     return col(FlowState.user_id) == user_id
+
+
+def _has(code: str) -> ColumnElement[bool]:
+    return col(FlowState.auth_code) == _stored(code)
 
 
 def _stored(code: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from api_main.auth import pkce, repository, sessions
 from api_main.auth.account_changes import apply_email
-from api_main.auth.errors import AccountDisabled, FlowNotFound, OneTimeTokenInvalid
+from api_main.auth.errors import AccountDisabled, OneTimeTokenInvalid
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.links import LINKS, LinkType
 from api_main.auth.models import OneTimeToken, User
@@ -92,11 +92,10 @@ class Redemption:
             AccountDisabled
         """
         async with self._database.session(AUTH_ADMIN) as session:
+            owner = await pkce.owner(session, code)
+            user = await repository.lock_user(session, owner) if owner else None
             flow = await pkce.redeem(session, code, verifier)
-            user = await repository.lock_user(session, flow.user_id) if flow.user_id else None
-            if user is None:
-                raise FlowNotFound
-            if not await repository.may_sign_in(session, user.id):
+            if user is None or not await repository.may_sign_in(session, user.id):
                 raise AccountDisabled
             begun = await sessions.begin(session, user, device, Method(flow.authentication_method))
             tokens = await self._accounts.issue(session, begun)
@@ -114,8 +113,10 @@ class Redemption:
         """A transaction that uses one of these links, and does what it was for."""
         with repository.refusing_a_taken_email():
             async with self._database.session(AUTH_ADMIN) as session:
+                owner = await self._tokens.owner(session, ACCEPTED[kind], *links)
+                # The account first, as everywhere: otherwise two could wait for each other.
+                user = await repository.lock_user(session, owner) if owner else None
                 token = await self._tokens.redeem(session, ACCEPTED[kind], *links)
-                user = await repository.lock_user(session, token.user_id)
                 if user is None or not await repository.may_sign_in(session, user.id):
                     raise OneTimeTokenInvalid
                 is_done = await self._apply(session, user, token)

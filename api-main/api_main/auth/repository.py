@@ -24,10 +24,13 @@ IS_SUPERUSER = Query("select private.is_superuser()")
 Scope = Literal["local", "global", "others"]
 
 
-async def find_user(session: RlsSession, email: str) -> User | None:
-    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail."""
+async def find_user(session: RlsSession, email: str, *, lock: bool = False) -> User | None:
+    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail.
+
+    Locked, it is held until the transaction ends. Whoever changes what is an account's locks the account first.
+    """
     statement = select(User).where(col(User.email) == email, ~col(User.is_sso_user), col(User.deleted_at).is_(None))
-    return (await session.exec(statement)).one_or_none()
+    return (await session.exec(statement.with_for_update() if lock else statement)).one_or_none()
 
 
 async def get_user(session: RlsSession, user_id: UUID) -> User | None:

@@ -11,7 +11,7 @@ from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
 from api_main.auth.links import Destination, EmailLinks, LinkType
 from api_main.auth.one_time_tokens import TokenKind
 from api_main.auth.protocol import disabled
-from api_main.auth.protocol.dependencies import Caller, Links, Redeeming, RedirectTo, check_key
+from api_main.auth.protocol.dependencies import Caller, Changes, Links, Redeeming, RedirectTo, check_key
 from api_main.auth.protocol.errors import OtpDisabled, ProtocolError, Words, words_for
 from api_main.auth.protocol.json_route import JsonRoute
 from api_main.auth.protocol.schemas import EmailForm, OtpForm, ResendForm, VerifyForm
@@ -26,6 +26,7 @@ router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_c
 
 ACCEPTED = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
 EMAIL_MISSING = Words(400, "validation_failed", "One of email or phone must be set")
+NO_EMAIL = Words(422, "validation_failed", "Reauthentication requires the user to have an email or a phone number")
 RESEND_TYPE = Words(400, "validation_failed", "Missing one of these types: signup, email_change, sms, phone_change")
 VERIFY_TYPE = Words(400, "validation_failed", "Invalid email verification type")
 VERIFY_TOKEN = Words(400, "validation_failed", "Verify requires a token or a token hash")
@@ -66,7 +67,9 @@ async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later:
 
 
 @router.get("/reauthenticate")
-async def reauthenticate(caller: Caller, links: Links, later: Later) -> dict[str, Any]:
+async def reauthenticate(caller: Caller, changes: Changes, links: Links, later: Later) -> dict[str, Any]:
+    if not (await changes.read(caller)).email:
+        raise ProtocolError(NO_EMAIL)
     await links.require_due(caller.subject, TokenKind.REAUTHENTICATION)
     later.do(links.send_reauthentication, caller.subject)
     return {}
