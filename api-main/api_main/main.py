@@ -9,20 +9,23 @@ import httpx
 import structlog
 from fastapi import FastAPI
 from pydantic import ValidationError
-from starlette.middleware.cors import CORSMiddleware
 
-from api_main.api import LARGE_BODIES, include_routers
+from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
 from api_main.auth.protocol import errors as protocol_errors
+from api_main.auth.read_route import FastLane
 from api_main.auth.resources import add_resources
 from api_main.auth.signing import SigningKeys
 from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
-from api_main.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, Timeout
+from api_main.core.middleware import BodyLimit, CrossOrigin, HeadAsGet, LastResort, RequestContext
 from api_main.core.openapi import operation_id
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
+from api_main.gpu.client import open_gpu
+from api_main.tasks.embeddings.worker import embedding
+from api_main.tasks.search.query_vectors import open_query_vectors
 
 log = structlog.get_logger()
 
@@ -62,13 +65,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
+    app.add_middleware(FastLane, routes_of=app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
-    app.add_middleware(HeadAsGet)
+    app.add_middleware(HeadAsGet, used_once=USED_ONCE)
     app.add_middleware(Versioning)
-    app.add_middleware(Timeout, seconds=settings.request_timeout)
-    app.add_middleware(LastResort)
+    app.add_middleware(LastResort, seconds=settings.request_timeout)
     app.add_middleware(
-        CORSMiddleware,
+        CrossOrigin,
         allow_origins=settings.cors_origins,
         allow_methods=METHODS,
         allow_headers=ALLOWED_HEADERS + CLIENT_HEADERS,
@@ -86,8 +89,11 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client, open_connections() as supabase:
             add_resources(app, settings, database, client, supabase)
             await database.open()
-            log.info("started", environment=settings.environment, standalone=settings.is_standalone)
-            yield
+            async with open_gpu(settings) as gpu, open_query_vectors(gpu) as query_vectors:
+                app.state.gpu, app.state.query_vectors = gpu, query_vectors
+                async with embedding(settings, database, gpu):
+                    log.info("started", environment=settings.environment, standalone=settings.is_standalone)
+                    yield
             await database.close()
             log.info("stopped")
 

@@ -31,15 +31,20 @@ create function private.use_api_token(given_digest text)
 returns table (id uuid, owner_id uuid, scopes text[], expires_at timestamptz)
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  token public.api_tokens;
 begin
+  select t.* into token
+  from public.api_tokens t
+  where t.digest = given_digest
+    and (t.expires_at is null or t.expires_at > now())
+    and private.may_sign_in(t.owner_id);
+  if not found then
+    return;
+  end if;
   update public.api_tokens t set last_used_at = now()
-  where t.digest = given_digest and (t.last_used_at is null or t.last_used_at < now() - interval '1 minute');
-  return query
-    select t.id, t.owner_id, t.scopes, t.expires_at
-    from public.api_tokens t
-    where t.digest = given_digest
-      and (t.expires_at is null or t.expires_at > now())
-      and private.may_sign_in(t.owner_id);
+  where t.id = token.id and (t.last_used_at is null or t.last_used_at < now() - interval '1 minute');
+  return query select token.id, token.owner_id, token.scopes, token.expires_at;
 end $$;
 comment on function private.use_api_token(text) is 'The owner and scopes of a live token, by its digest; notes its use.';
 

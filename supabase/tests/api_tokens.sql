@@ -24,7 +24,7 @@ create function pg_temp.owner_of(digest text) returns uuid language sql as $$
   select owner_id from private.use_api_token(digest)
 $$;
 
-select plan(29);
+select plan(32);
 
 -- Ada, with her own tokens and with Bob's
 set local role authenticated;
@@ -70,9 +70,16 @@ select is(pg_temp.owner_of('digest of nobody'), null, 'A token that is none acts
 select is_empty('select * from private.use_api_token(null)', 'nor does nothing');
 reset role;
 select is(last_used_at, now(), 'Its use is noted') from public.api_tokens where name = 'of Ada';
+select is(last_used_at, null, 'An attempt with an expired token is no use') from public.api_tokens where name = 'over';
 update auth.users set banned_until = 'infinity' where id = :'ada';
 set local role anon;
 select is(pg_temp.owner_of('digest of ada'), null, 'The token of a banned account acts for nobody');
+reset role;
+update auth.users set banned_until = 'infinity' where id = :'bob';
+set local role anon;
+select is(pg_temp.owner_of('digest of bob'), null, 'nor does one that was never used');
+reset role;
+select is(last_used_at, null, 'and the attempt is no use either') from public.api_tokens where name = 'of Bob';
 set local role authenticated;
 select throws_ok($$select private.use_api_token('x')$$, '42501', null, 'authenticated has no need of it');
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import bcrypt
@@ -15,28 +14,13 @@ from api_main.auth.keys import RemoteKeys
 from api_main.core.logging import configure_logging
 from api_main.core.settings import Settings
 from tests.auth.calls import PASSWORD
+from tests.clock import Clock
 from tests.conftest import NewPerson
 from tests.people import Person
 
 KEYS_URL = "https://issuer.test/.well-known/jwks.json"
 
 LogLines = Callable[[], list[dict[str, Any]]]
-
-
-@dataclass
-class Clock:
-    """Stands in for the module `time`: it moves when told to."""
-
-    now: float = 1_000_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture

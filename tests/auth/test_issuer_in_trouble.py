@@ -13,8 +13,9 @@ import respx
 from api_main.auth import keys as keys_module
 from api_main.auth.errors import KeysUnavailable
 from api_main.auth.keys import COOLDOWN_SECONDS, FRESH_SECONDS, MAX_JWKS_BYTES, RemoteKeys
-from tests.auth.conftest import KEYS_URL, Clock
+from tests.auth.conftest import KEYS_URL
 from tests.auth.forge import jwks, kids, new_key
+from tests.clock import Clock
 
 Impatience = Callable[[], AbstractContextManager[None]]
 

@@ -93,6 +93,16 @@ async def test_a_key_is_tried_against_its_own_issuer_alone(
     assert await status_for(hybrid, token) == (200 if key in rightful[issuer] else 401)
 
 
+async def test_a_trusted_issuer_vouches_for_no_account_of_ours(serve: Serve, ada: Person) -> None:
+    claims = claims_from(CLERK, aud="tasks", sub=str(ada.id), session_id=str(ada.session))
+    theirs = bearer(signed(CLERK_RSA, claims))
+    async with serve(trusted_issuers=json.dumps([TRUSTED])) as http:
+        assert (await http.get(TASKS, headers=theirs)).status_code == 200
+        answers = [await http.request(method, "/auth/v1/user", headers=theirs, json={}) for method in ("GET", "PUT")]
+        assert [(answer.status_code, answer.json()["error_code"]) for answer in answers] == [(403, "bad_jwt")] * 2
+        assert (await http.get("/auth/v1/user", headers=ada.headers)).status_code == 200
+
+
 async def test_each_issuer_has_its_own_audience(hybrid: httpx.AsyncClient) -> None:
     assert await status_for(hybrid, signed(CLERK_RSA, claims_from(CLERK))) == 401
     assert await status_for(hybrid, signed(SUPABASE_EC, claims_from(THEIRS, aud="tasks"))) == 401

@@ -12,7 +12,7 @@ import pytest
 from api_main.auth.errors import TooManyAttempts
 from api_main.auth.lockout import ATTEMPTS, Lockout
 from tests.auth.calls import PASSWORD, assert_refused, change_password, login, new_email, read_me, sign_in
-from tests.auth.conftest import Clock
+from tests.clock import Clock
 from tests.conftest import NewPerson
 from tests.people import Person
 

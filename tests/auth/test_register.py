@@ -56,7 +56,7 @@ async def test_an_account_has_the_rows_that_supabase_auth_would_give_it(
     identity = admin.execute(
         "select provider, provider_id, identity_data, email from auth.identities where user_id = %s", (user_id,)
     ).fetchall()
-    data = {"sub": user_id, "email": email, "email_verified": True}
+    data = {"sub": user_id, "email": email, "email_verified": True, "phone_verified": False}
     assert identity == [("email", user_id, data, email)]
 
 
@@ -124,6 +124,7 @@ INVALID_EMAILS = {
     "number": 7,
     "null": None,
     "list": ["a@example.com"],
+    "a domain that cannot be": "a@example.invalid",
 }
 INVALID_PASSWORDS = {
     "nul": "long enough\x00",
@@ -134,6 +135,13 @@ INVALID_PASSWORDS = {
     "object": {"$ne": ""},
     "2 kB": "x" * 2048,
 }
+
+
+@pytest.mark.parametrize("domain", ["corp.local", "shop.test"])
+async def test_an_email_may_be_known_to_a_network_of_its_own_alone(client: httpx.AsyncClient, domain: str) -> None:
+    email = new_email().replace("example.com", domain)
+    tokens_of(await register(client, email))
+    assert (await sign_in(client, email))["user"]["email"] == email
 
 
 @pytest.mark.parametrize("email", INVALID_EMAILS.values(), ids=INVALID_EMAILS)

@@ -9,8 +9,9 @@ import respx
 
 from api_main.auth.errors import KeysUnavailable
 from api_main.auth.keys import COOLDOWN_SECONDS, FRESH_SECONDS, RemoteKeys
-from tests.auth.conftest import KEYS_URL, Clock
+from tests.auth.conftest import KEYS_URL
 from tests.auth.forge import jwks, kids, new_key, public
+from tests.clock import Clock
 
 FIRST, SECOND = new_key("ES256", "first"), new_key("ES256", "second")
 RSA = new_key("RS256", "rsa")

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from api_main import __main__ as command
+from api_main.auth.api_keys import ApiKeys, KeyKind
 from api_main.auth.signing import SigningKeys
 from api_main.core.settings import Settings
 from api_main.main import create_app
@@ -157,6 +158,20 @@ def test_the_command_prints_a_key_that_the_settings_take(
     assert len(printed.splitlines()) == 1
     keys = settings_with(environment="production", jwt_signing_keys=printed).signing_keys
     assert SigningKeys.parse(keys or "").active.algorithm_name == "ES256"
+
+
+def test_the_command_prints_api_keys_and_the_digests_by_which_they_are_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["api_main", "generate-api-keys"])
+    command.main()
+    printed = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
+    digests = {name.lower(): value for name, value in printed.items() if name.endswith("_DIGESTS")}
+    settings = settings_with(environment="production", **digests)
+    known = ApiKeys(settings.publishable_key_digests, settings.secret_key_digests)
+    assert known.kind(printed["SUPABASE_PUBLISHABLE_KEY"]) is KeyKind.PUBLISHABLE
+    assert known.kind(printed["SUPABASE_SECRET_KEY"]) is KeyKind.SECRET
+    assert len(printed) == 4
 
 
 def test_the_command_needs_no_settings(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from api_main.auth.issuers import USER_ROLES, Issuer
 from api_main.auth.keys import FRESH_SECONDS, FixedKeys, RemoteKeys, VerificationKey
 from api_main.auth.principal import Principal
 from api_main.auth.verifier import TokenVerifier
-from tests.auth.conftest import Clock
 from tests.auth.forge import claims_from, jwks, new_key, signed
+from tests.clock import Clock
 
 ISSUER, URL = "https://issuer.test", "https://issuer.test/jwks"
 FIRST, SECOND = new_key("ES256", "first"), new_key("ES256", "second")

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -23,17 +24,29 @@ class Project:
 
 @pytest.fixture(scope="session")
 def project(settings: Settings) -> Iterator[Project]:
+    """Signs new accounts in at once."""
+    with _running(settings, email_autoconfirm=True, anonymous_users_enabled=True) as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def mailing_project(settings: Settings) -> Iterator[Project]:
+    """Has new e-mails confirmed first; `/dev/mail` shows what it mails."""
+    with _running(settings, email_autoconfirm=False) as project:
+        yield project
+
+
+@contextmanager
+def _running(settings: Settings, **changes: bool) -> Iterator[Project]:
     publishable, secret = generate(KeyKind.PUBLISHABLE), generate(KeyKind.SECRET)
     with socket.socket() as probe:  # the address stands in the tokens, so it must be known before the start
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    changes = {
+    own = {
         "public_url": f"http://127.0.0.1:{port}",
         "publishable_key_digests": [digest(publishable)],
         "secret_key_digests": [digest(secret)],
-        "email_autoconfirm": True,
-        "anonymous_users_enabled": True,
         "mail_interval_seconds": 0,
     }
-    with serve(create_app(settings.model_copy(update=changes)), port) as url:
+    with serve(create_app(settings.model_copy(update={**own, **changes})), port) as url:
         yield Project(url, publishable, secret)

@@ -89,6 +89,9 @@ async function signOutInEveryScope() {
   good(await newClient().auth.getUser(twoToken))
   assert.ifError((await two.auth.signOut({ scope: 'global' })).error)
   await isRefused(twoToken)
+  const [, fourToken] = await session()
+  assert.ifError((await admin.signOut(fourToken, 'global')).error)
+  await isRefused(fourToken)
 }
 
 async function isRefused(token) {
@@ -111,6 +114,8 @@ async function administer() {
   bad(await newClient().auth.signInWithPassword({ email: other, password }), 'user_banned', 400)
   good(await admin.updateUserById(user.id, { ban_duration: 'none' }))
   good(await newClient().auth.signInWithPassword({ email: other, password }))
+  good(await admin.deleteUser(user.id, true))
+  assert.equal(good(await admin.getUserById(user.id)).user.email.endsWith('@deleted.invalid'), true)
   good(await admin.deleteUser(user.id))
   bad(await admin.getUserById(user.id), 'user_not_found', 404)
   bad(await newClient().auth.admin.listUsers(), 'not_admin', 403)

@@ -1,5 +1,7 @@
 """supabase-py from PyPI, unchanged, against us: the same life of an account as in `supabase_js.mjs`."""
 
+import asyncio
+import html
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
@@ -152,6 +154,49 @@ async def test_a_link_signs_in_once(project: Project, new_client: NewClient, ada
     with pytest.raises(AuthApiError) as used:
         await ada.auth.verify_otp(redeemed)  # type: ignore[arg-type]
     assert (used.value.code, used.value.status) == ("otp_expired", 403)
+
+
+async def test_an_administrator_invites_and_signs_out(
+    project: Project, new_client: NewClient, ada: AsyncClient
+) -> None:
+    admin = (await new_client(project.secret_key)).auth.admin
+    invited = await admin.invite_user_by_email(f"joan.{uuid4()}@example.com", {"data": {"team": "red"}})
+    assert invited.user.invited_at is not None
+    assert invited.user.user_metadata == {"team": "red"}
+    session = await ada.auth.get_session()
+    assert session is not None
+    await admin.sign_out(session.access_token, "global")
+    assert not await is_alive(project, session.access_token)
+
+
+async def test_a_link_gives_a_code_to_whoever_asked_for_it(mailing_project: Project, email: str) -> None:
+    """supabase-py asks for links with a challenge unless it is told not to (PKCE)."""
+    async with httpx.AsyncClient() as http:
+        options = AsyncClientOptions(auto_refresh_token=False, httpx_client=http)
+        client = await acreate_client(mailing_project.url, mailing_project.publishable_key, options)
+        await client.auth.sign_in_with_otp({"email": email})
+        followed = await http.get(await mailed_link(http, mailing_project, email))
+        assert followed.status_code == 303
+        code = httpx.URL(followed.headers["location"]).params["code"]
+        answer = await client.auth.exchange_code_for_session({"auth_code": code})
+        assert answer.user is not None
+        assert answer.user.email == email
+        with pytest.raises(AuthApiError) as used:
+            await client.auth.exchange_code_for_session({"auth_code": code, "code_verifier": "x"})
+    assert (used.value.code, used.value.status) == ("flow_state_not_found", 404)
+
+
+async def mailed_link(http: httpx.AsyncClient, project: Project, email: str) -> str:
+    """The link of the mail to an address. It is sent after the answer, and may be a moment late."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        page = (await http.get(f"{project.url}/dev/mail")).text
+        for message in page.split("<hr>"):
+            if f"<b>{email}</b>" in message:
+                body = html.unescape(message)
+                return html.unescape(body.partition('href="')[2].partition('"')[0])
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"no mail to {email}")
 
 
 async def test_an_anonymous_account_becomes_a_permanent_one(new_client: NewClient, email: str) -> None:

@@ -13,8 +13,8 @@ from api_main.auth.generate import generate_signing_key
 from local_stack.postgres import free_port
 from tests.containers.compose import environment_of, read_compose
 from tests.containers.image import Image
-from tests.migrations.servers import Server, embedded_18
 from tests.patience import PATIENCE, wait_until
+from tests.postgres_servers import PASSWORD, Server, start_server
 
 MIGRATE: list[str] = read_compose()["services"]["migrate"]["command"]
 INTRUDER = ["python", "-c", "open('/app/api-main/api_main/main.py', 'a')"]
@@ -25,7 +25,7 @@ def test_the_image_migrates_serves_without_rights_reports_its_health_and_stops(t
     port = free_port()
     image = Image(tmp_path / "image", port)
     image.build()
-    with embedded_18(tmp_path / "postgres") as server:
+    with start_server(18, tmp_path / "postgres") as server:
         assert _run(image, MIGRATE, _environment("migrate", server)) == (0, "")
         assert _run(image, MIGRATE, _environment("migrate", server)) == (0, "")
         assert _run(image, image.runtime.health_check, {})[0] != 0
@@ -39,7 +39,7 @@ def test_the_image_migrates_serves_without_rights_reports_its_health_and_stops(t
 def _environment(service: str, server: Server) -> dict[str, str]:
     """What compose would hand over, with the address of our server instead of a container's."""
     given = {
-        "POSTGRES_PASSWORD": server.password,
+        "POSTGRES_PASSWORD": PASSWORD,
         "API_MAIN_PASSWORD": "of-the-api",
         "JWT_SIGNING_KEYS": json.dumps([generate_signing_key()]),
         "EMAIL_AUTOCONFIRM": "true",

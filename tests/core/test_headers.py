@@ -84,6 +84,12 @@ async def test_an_allowed_origin_may_read_answers(http: httpx.AsyncClient, ada: 
     assert "Access-Control-Allow-Credentials" not in answer.headers  # tokens travel in a header, not in cookies
 
 
+async def test_no_cache_takes_an_answer_without_an_origin_for_everybodys(http: httpx.AsyncClient, ada: Person) -> None:
+    answer = await http.get(TASKS, headers=ada.headers)
+    assert answer.headers["Vary"] == "Origin"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 FOREIGN = [
     "http://evil.example",
     "null",

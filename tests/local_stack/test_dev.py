@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -28,12 +30,29 @@ def tasks_of(stack: Stack, email: str) -> set[str]:
     return {task["id"] for task in httpx.get(f"{api}/tasks", headers=bearer, timeout=PATIENCE).json()["data"]}
 
 
+def use_the_keys(stack: Stack) -> None:
+    """Do with the keys and the mailbox that are shown what Supabase's clients do."""
+    auth, email = f"http://127.0.0.1:{stack.port}/auth/v1", f"{uuid4().hex}@example.com"
+    publishable, secret = ({"apikey": stack.shown(f"{kind} key")} for kind in ("Publishable", "Secret"))
+    form = {"email": email, "password": DEMO_PASSWORD}
+    session = httpx.post(f"{auth}/signup", json=form, headers=publishable).json()
+    assert session["token_type"] == "bearer", "e-mails are confirmed by themselves"
+    assert httpx.get(f"{auth}/admin/users", headers=publishable).status_code == 403
+    assert httpx.get(f"{auth}/admin/users/{session['user']['id']}", headers=secret).json()["email"] == email
+    httpx.post(f"{auth}/recover", json={"email": email}, headers=publishable).raise_for_status()
+    deadline = time.monotonic() + 20
+    while email not in httpx.get(stack.shown("Mailbox")).text:
+        assert time.monotonic() < deadline, "no mail came"
+        time.sleep(0.1)
+
+
 def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path) -> None:
     with Stack(folder / "data", REAL) as stack:
         stack.wait_until_shown()
         assert (stack.get("/health/ready"), stack.get("/docs")) == (200, 200)
         ada, grace = tasks_of(stack, "ada@example.com"), tasks_of(stack, "grace@example.com")
         assert (len(ada), len(grace), len(ada | grace)) == (5, 5, 10)
+        use_the_keys(stack)
         with psycopg.connect(stack.shown("Database")) as tool:
             assert tool.info.host == "127.0.0.1"
         assert len(stack.family) > 5

@@ -1,18 +1,14 @@
 """Both PostgreSQL versions, empty databases on them, and the tools that change a schema."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
-from tests.migrations.servers import DEBIAN_15, Server, debian_15, embedded_18
 from tests.migrations.supabase_cli import SupabaseCli, install
-from tests.missing import missing
+from tests.postgres_servers import PROGRAMS, Server, start_server
 
-StartServer = Callable[[Path], AbstractContextManager[Server]]
 NewServer = Callable[[int], Server]
-VERSIONS: dict[int, StartServer] = {15: debian_15, 18: embedded_18}
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +17,7 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewServer]:
     with ExitStack() as servers:
 
         def start(major: int) -> Server:
-            if major == 15 and not (DEBIAN_15 / "postgres").exists():
-                missing("PostgreSQL 15 of Debian is not installed")
-            return servers.enter_context(VERSIONS[major](tmp_path_factory.mktemp(f"postgres-{major}")))
+            return servers.enter_context(start_server(major, tmp_path_factory.mktemp(f"postgres-{major}")))
 
         yield start
 
@@ -34,7 +28,7 @@ def server(new_server: NewServer) -> Server:
     return new_server(18)
 
 
-@pytest.fixture(scope="session", params=VERSIONS, ids=lambda major: f"postgres-{major}")
+@pytest.fixture(scope="session", params=PROGRAMS, ids=lambda major: f"postgres-{major}")
 def any_server(request: pytest.FixtureRequest, new_server: NewServer) -> Server:
     """Every version that we test with, from the oldest supported to the newest."""
     return new_server(request.param)

@@ -7,7 +7,7 @@ the API roles, and may read, reference and watch the tables of `auth`, which hav
 import psycopg
 
 from tests.migrations.databases import run_prelude
-from tests.migrations.servers import Server
+from tests.postgres_servers import Server
 
 ADMINISTRATOR = "project_admin"
 AUTH_SERVICE = "auth_service"

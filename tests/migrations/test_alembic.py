@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from api_main.migrations import files
 from api_main.migrations.setup import prepare_database
 from tests.migrations.databases import check, history, rows, run_prelude, schema, upgrade
-from tests.migrations.servers import Server
+from tests.postgres_servers import Server
 
 OURS = "select nspname from pg_namespace where nspname in ('private', 'supabase_migrations', 'auth')"
 

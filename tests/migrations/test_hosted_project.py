@@ -9,11 +9,11 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from api_main.migrations.setup import prepare_database
-from tests.migrations.conftest import VERSIONS, NewServer
+from tests.migrations.conftest import NewServer
 from tests.migrations.databases import check, history
 from tests.migrations.hosted import ADMINISTRATOR, AUTH_SERVICE, PASSWORD, create_project
-from tests.migrations.servers import Server
 from tests.migrations.supabase_cli import SupabaseCli
+from tests.postgres_servers import PROGRAMS, Server
 
 API_PASSWORD = "of-the-api"
 
@@ -47,7 +47,7 @@ class Project:
             return connection.execute(query.encode()).fetchall()
 
 
-@pytest.fixture(scope="module", params=VERSIONS, ids=lambda major: f"postgres-{major}")
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda major: f"postgres-{major}")
 def project(request: pytest.FixtureRequest, new_server: NewServer) -> Project:
     """A project with one account from before the first migration, migrated by its administrator."""
     project = Project(new_server(request.param))
@@ -107,7 +107,7 @@ def test_the_api_reaches_neither_accounts_nor_the_role_above_row_level_security(
                 api.execute(statement)
 
 
-@pytest.mark.parametrize("major", VERSIONS)
+@pytest.mark.parametrize("major", PROGRAMS)
 def test_the_supabase_cli_pushes_as_the_administrator(
     new_server: NewServer, major: int, supabase_cli: SupabaseCli
 ) -> None:

@@ -6,12 +6,13 @@ import psycopg
 import pytest
 
 from api_main.migrations.setup import prepare_database
-from tests.migrations.conftest import VERSIONS, NewServer
+from tests.migrations.conftest import NewServer
+from tests.postgres_servers import PROGRAMS
 
 CREATE_OWNER = "create role owner login createrole password 'of-the-owner'"
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda major: f"postgres-{major}")
+@pytest.fixture(params=PROGRAMS, ids=lambda major: f"postgres-{major}")
 def api_url(request: pytest.FixtureRequest, new_server: NewServer) -> str:
     """The API's login on a server that the owner of one database has prepared, twice."""
     server = new_server(request.param)

@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 from api_main.auth.models import AuthSession, User, UserIdentity
 from api_main.migrations.setup import prepare_database
 from tests.migrations.databases import history, rows, run_prelude, schema
-from tests.migrations.servers import Server
+from tests.postgres_servers import Server
 
 ADA, BOB = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 CLAIMS = {"sub": ADA, "role": "authenticated", "email": "ada@example.com"}

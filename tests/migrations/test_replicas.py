@@ -10,8 +10,8 @@ import pytest
 
 from api_main.migrations import files
 from tests.migrations.databases import ROOT, alembic, history, outcome, rows, run_prelude
-from tests.migrations.servers import Server
 from tests.patience import wait_until
+from tests.postgres_servers import Server
 
 WAITING = """
 select count(*) from pg_locks join pg_database d on d.oid = database

@@ -8,8 +8,8 @@ import pytest
 from api_main.migrations import files
 from api_main.migrations.setup import prepare_database
 from tests.migrations.databases import check, history, run_prelude, schema, upgrade
-from tests.migrations.servers import Server
 from tests.migrations.supabase_cli import SupabaseCli
+from tests.postgres_servers import Server
 
 NAMES = sorted(path.name for path in files.DIRECTORY.iterdir())
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.postgres_servers import OF_SUPABASE, Server, start_server
 from tests.supabase_project.project import create_project, create_roles, create_standalone
-from tests.supabase_project.server import Server, start_server
 
 NUMBERS = count()
 
@@ -27,13 +27,13 @@ class Houses:
 
 @pytest.fixture(scope="module")
 def source_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_server(18, tmp_path_factory.mktemp("source")) as running:
+    with start_server(18, tmp_path_factory.mktemp("source"), OF_SUPABASE) as running:
         yield running
 
 
 @pytest.fixture(scope="module", params=[15, 18], ids=lambda major: f"to-{major}")
 def target_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_server(request.param, tmp_path_factory.mktemp("target")) as running:
+    with start_server(request.param, tmp_path_factory.mktemp("target"), OF_SUPABASE) as running:
         create_roles(running)
         yield running
 

@@ -13,7 +13,7 @@ from tests.people import Person
 REMEMBERED_SECONDS: int = Settings.model_fields["revocation_seconds"].default
 TOKENS = "/api/v1/tokens"
 TASKS = "/api/v1/tasks"
-ALL_SCOPES = ["tasks:read", "tasks:write"]
+ALL_SCOPES = ["tasks:read", "tasks:write", "images:process", "inference:run"]
 Json = dict[str, Any]
 NewToken = Callable[..., Awaitable[Json]]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.postgres_servers import OF_SUPABASE, PASSWORD, Server, require, start_server
 from tests.supabase_project.project import create_project, create_roles, create_standalone
-from tests.supabase_project.server import PASSWORD, Server, require, start_server
 
 TESTS = Path(__file__).resolve().parents[2] / "supabase" / "tests"
 NAMES = sorted(path.name for path in TESTS.glob("*.sql"))
@@ -31,7 +31,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Serv
     require(shutil.which("pg_prove") is not None, "pg_prove")
     with ExitStack() as running:
         started = {
-            major: running.enter_context(start_server(major, tmp_path_factory.mktemp("pgtap"))) for major in (15, 18)
+            major: running.enter_context(start_server(major, tmp_path_factory.mktemp("pgtap"), OF_SUPABASE))
+            for major in (15, 18)
         }
         for server in started.values():
             create_roles(server)

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from api_main.auth.api_keys import KeyKind, digest, generate
 from api_main.auth.mail.message import Message
 from api_main.auth.mail.sender import Mailbox
+from api_main.core.logging import configure_logging
 from api_main.core.settings import Settings
 from api_main.main import create_app
 
@@ -85,6 +86,7 @@ async def running(settings: Settings, **changes: Any) -> AsyncIterator[Project]:
     }
     # `signing_keys` is worked out once and kept with a copy, so the settings are made anew.
     app = create_app(Settings(_env_file=None, **{**settings.model_dump(exclude_unset=True), **own, **changes}))
+    configure_logging(settings)  # production's would last into other tests
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as http:

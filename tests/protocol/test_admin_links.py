@@ -46,6 +46,14 @@ async def test_an_unconfirmed_account_may_be_invited_again(confirming: Project) 
     assert (second["id"], second["user_metadata"]) == (first["id"], {"full_name": "Ada"})
 
 
+async def test_an_invitation_leaves_no_password_of_somebody_who_was_there_before(confirming: Project) -> None:
+    email = new_email()
+    await confirming.sign_up(email)  # by somebody else, who hopes
+    made = await generate(confirming, "invite", email)
+    good(await confirming.post("verify", {"type": "invite", "token_hash": made["hashed_token"]}))
+    refused(await confirming.sign_in(email), 400, "invalid_credentials")
+
+
 async def test_a_link_that_makes_no_sense_is_refused(auto: Project, email: str) -> None:
     for form, status, code in (
         ({"type": "recovery", "email": new_email()}, 404, "user_not_found"),

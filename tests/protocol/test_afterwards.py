@@ -1,17 +1,19 @@
 """What happens after the answer: it may fail, but never takes the connection along."""
 
+import asyncio
 import http.client
 import json
 import threading
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from api_main.core.settings import Settings
 from api_main.main import create_app
 from tests.patience import PATIENCE
-from tests.protocol.project import new_email
+from tests.protocol.project import PASSWORD, new_email
 from tests.serving import serve
 
 PATHS: dict[str, dict[str, Any]] = {"recover": {}, "magiclink": {}, "resend": {"type": "signup"}}
@@ -45,3 +47,25 @@ def test_work_that_fails_is_logged_and_breaks_no_connection(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [line] = [line for line in lines if line["event"] == "work_after_the_answer_failed"]
     assert "on fire" in json.dumps(line)
+
+
+ASKED = {**PATHS, "otp": {}, "signup": {"password": PASSWORD}}
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_the_answer_waits_for_no_work_that_could_tell_who_has_an_account(settings: Settings, path: str) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    async def hold(*_: Any) -> None:
+        begun.set()
+        await asyncio.to_thread(goes_on.wait, 20)
+
+    app = create_app(settings.model_copy(update={"email_autoconfirm": False}))
+    with serve(app) as url:
+        app.state.links.send = app.state.accounts.add_without_password = hold
+        try:
+            answer = httpx.post(f"{url}/auth/v1/{path}", json={"email": new_email(), **ASKED[path]}, timeout=15)
+            assert answer.status_code == 200
+            assert begun.wait(15)
+        finally:
+            goes_on.set()

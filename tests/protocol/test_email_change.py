@@ -48,7 +48,8 @@ async def test_both_emails_confirm_in_any_order(auto: Project, grace: Json, emai
     refused(await auto.post("verify", {"type": "email_change", "token_hash": tokens[0]}), 403, "otp_expired")
     changed = (await redeem(auto, tokens[1]))["user"]
     assert (changed["email"], "new_email" in changed) == (wanted, False)
-    assert changed["identities"][0]["identity_data"] == {"sub": changed["id"], "email": wanted, "email_verified": True}
+    data = {"sub": changed["id"], "email": wanted, "email_verified": True, "phone_verified": False}
+    assert changed["identities"][0]["identity_data"] == data
     good(await auto.sign_in(wanted))
     refused(await auto.sign_in(email), 400, "invalid_credentials")
 
@@ -163,6 +164,35 @@ async def test_of_two_anonymous_accounts_that_take_one_email_at_once_one_gets_it
     sessions = [await auto.sign_up_anonymously() for _ in range(4)]
     answers = await asyncio.gather(*(auto.change(session["access_token"], email=wanted) for session in sessions))
     assert sorted(answer.status_code for answer in answers) == [200, 422, 422, 422]
+
+
+async def test_within_the_interval_nobody_wants_another_email(settings: Settings, admin: Admin) -> None:
+    async with running(settings, mail_interval_seconds=60, email_autoconfirm=True) as patient:
+        first, second = new_email(), new_email()
+        session = await patient.sign_up()
+        token, own = session["access_token"], session["user"]["email"]
+        good(await patient.change(token, email=first))
+        for wanted in (first, second):
+            answer = await patient.change(token, email=wanted, data={"theme": "dark"})
+            refused(answer, 429, "over_email_send_rate_limit")
+            assert answer.json()["msg"].startswith("For security purposes, you can only request this after ")
+            assert 0 < int(answer.headers["Retry-After"]) <= 60
+        good(await patient.change(token, email=own))  # nothing to confirm
+        user = good(await patient.user(token))
+        assert (user["new_email"], user["user_metadata"]) == (first, {})
+        assert (len(patient.mails(first)), patient.mails(second)) == (1, [])
+        age = "update auth.users set email_change_sent_at = email_change_sent_at - interval '61 s' where id = %s"
+        admin.execute(age, (user["id"],))
+        good(await patient.change(token, email=second))
+        assert len(patient.mails(second)) == 1
+
+
+async def test_of_two_changes_at_once_one_is_mailed(settings: Settings) -> None:
+    async with running(settings, mail_interval_seconds=60, email_autoconfirm=True) as patient:
+        session, wanted = await patient.sign_up(), [new_email() for _ in range(5)]
+        answers = await asyncio.gather(*(patient.change(session["access_token"], email=email) for email in wanted))
+        assert sorted(answer.status_code for answer in answers) == [200, *[429] * 4]
+        assert sum(len(patient.mails(email)) for email in wanted) == 1
 
 
 async def test_a_change_is_mailed_again_on_request(auto: Project, grace: Json, email: str) -> None:

@@ -17,6 +17,19 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("change", ["banned_until = now() + interval '1 day'", "deleted_at = now()"])
+async def test_a_banned_or_deleted_account_gets_the_answer_of_an_unknown_one(
+    confirming: Project, admin: Admin, path: str, change: str
+) -> None:
+    known, unknown = new_email(), new_email()
+    await confirming.sign_up(known)
+    admin.execute(f"update auth.users set {change} where email = %s", (known,))
+    answers = [await confirming.post(path, {"email": email, **ENDPOINTS[path]}) for email in (known, unknown)]
+    assert [good(answer) for answer in answers] == [{}, {}]
+    assert answers[0].headers.keys() == answers[1].headers.keys()
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
 async def test_a_known_email_gets_the_answer_of_an_unknown_one(confirming: Project, path: str) -> None:
     known, unknown = new_email(), new_email()
     await confirming.sign_up(known)

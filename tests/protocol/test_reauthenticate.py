@@ -1,6 +1,7 @@
 """Where a password change needs somebody fresh: a session of today, or a code by mail."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
@@ -74,7 +75,21 @@ async def test_a_code_goes_to_the_accounts_present_email(careful: Project, stale
     assert (len(careful.mails(moved)), careful.mails(former)) == (1, [])
 
 
+async def test_within_the_interval_nobody_gets_another_code(settings: Settings, admin: Admin) -> None:
+    async with running(settings, mail_interval_seconds=60, email_autoconfirm=True) as patient:
+        session = await patient.sign_up()
+        token, email = session["access_token"], session["user"]["email"]
+        good(await patient.call("GET", "reauthenticate", token=token))
+        refused(await patient.call("GET", "reauthenticate", token=token), 429, "over_email_send_rate_limit")
+        await patient.app.state.links.send_reauthentication(UUID(session["user"]["id"]))  # two asked at once
+        assert len(patient.mails(email)) == 1
+        age = "update auth.one_time_tokens set created_at = created_at - interval '61 s' where user_id = %s"
+        admin.execute(age, (session["user"]["id"],))
+        good(await patient.call("GET", "reauthenticate", token=token))
+        assert len(patient.mails(email)) == 2
+
+
 async def test_nobody_without_a_session_or_an_email_gets_a_code(careful: Project) -> None:
     refused(await careful.http.get("/auth/v1/reauthenticate"), 401, "no_authorization")
     session = await careful.sign_up_anonymously()
-    assert good(await careful.call("GET", "reauthenticate", token=session["access_token"])) == {}
+    refused(await careful.call("GET", "reauthenticate", token=session["access_token"]), 422, "validation_failed")

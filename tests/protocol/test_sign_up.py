@@ -27,7 +27,12 @@ async def test_with_auto_confirm_an_account_is_signed_in_at_once(auto: Project) 
     assert user["app_metadata"] == {"provider": "email", "providers": ["email"]}
     assert user["user_metadata"] == {"full_name": "Ada"}
     [identity] = user["identities"]
-    assert identity["identity_data"] == {"sub": user["id"], "email": email, "email_verified": True}
+    assert identity.keys() == {
+        *("identity_id", "id", "user_id", "identity_data", "provider", "last_sign_in_at", "created_at", "updated_at"),
+        "email",
+    }
+    verified = {"email_verified": True, "phone_verified": False}
+    assert identity["identity_data"] == {"sub": user["id"], "email": email, **verified}
     assert (identity["id"], identity["user_id"], identity["provider"]) == (user["id"], user["id"], "email")
     assert auto.mails(email) == []
 
@@ -51,14 +56,16 @@ async def test_without_auto_confirm_nobody_is_signed_in_before_the_mail_is_answe
     good(await confirming.sign_in(email))
 
 
-@pytest.mark.parametrize("state", ["confirmed", "unconfirmed"])
+@pytest.mark.parametrize("state", ["confirmed", "unconfirmed", "banned"])
 async def test_without_auto_confirm_a_known_email_gets_the_answer_of_an_unknown_one(
-    confirming: Project, state: str
+    confirming: Project, admin: Admin, state: str
 ) -> None:
     email = new_email()
     await confirming.sign_up(email)
     if state == "confirmed":
         good(await confirming.post("verify", {"type": "signup", "token_hash": token_in(confirming.mails(email)[0])}))
+    if state == "banned":
+        admin.execute("update auth.users set banned_until = now() + interval '1 day' where email = %s", (email,))
     form: Json = {"password": "somebody else's", "data": {"full_name": "Eve"}}
     known, unknown = await confirming.sign_up(email, **form), await confirming.sign_up(**form)
     assert _shape(known) == _shape(unknown)

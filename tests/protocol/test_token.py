@@ -61,7 +61,6 @@ async def test_an_unknown_grant_is_refused(auto: Project, query: str) -> None:
 OFF = {
     "id_token": (400, "provider_disabled"),
     "web3": (422, "web3_provider_disabled"),
-    "pkce": (404, "flow_state_not_found"),
 }
 
 

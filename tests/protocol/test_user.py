@@ -9,7 +9,7 @@ import pytest
 from api_main.core.settings import Settings
 from tests.people import claims, sign
 from tests.protocol.conftest import Admin
-from tests.protocol.project import PASSWORD, Json, Project, claims_of, good, refused
+from tests.protocol.project import PASSWORD, Json, Project, claims_of, good, new_email, refused, token_in
 
 
 async def test_the_user_is_that_of_the_token(auto: Project, grace: Json) -> None:
@@ -95,6 +95,29 @@ async def test_a_new_password_opens_and_ends_all_other_sessions(auto: Project, g
     refused(await auto.user(other["access_token"]), 403, "session_not_found")
     refused(await auto.refresh(other["refresh_token"]), 400, "refresh_token_not_found")
     good(await auto.refresh(grace["refresh_token"]))
+
+
+@pytest.mark.parametrize("by", ["the owner", "an administrator"])
+async def test_a_new_password_voids_what_was_mailed(confirming: Project, by: str) -> None:
+    """Whoever held the account until now may have asked for it, and waits."""
+    email, thiefs = new_email(), new_email()
+    await confirming.sign_up(email)
+    form = {"type": "signup", "token_hash": token_in(confirming.mails(email)[0])}
+    session = good(await confirming.post("verify", form))
+    good(await confirming.post("recover", {"email": email}))
+    recovery = token_in(confirming.mails(email)[0])
+    good(await confirming.change(session["access_token"], email=thiefs))
+    change = token_in(confirming.mails(thiefs)[0])
+    if by == "the owner":
+        good(await confirming.change(session["access_token"], password="another afternoon"))
+    else:
+        user = f"users/{session['user']['id']}"
+        good(await confirming.administer("PUT", user, json={"password": "another afternoon"}))
+    good(await confirming.post("resend", {"type": "email_change", "email": thiefs}))
+    assert len(confirming.mails(thiefs)) == 1
+    for kind, token in (("recovery", recovery), ("email_change", change)):
+        refused(await confirming.post("verify", {"type": kind, "token_hash": token}), 403, "otp_expired")
+    assert "new_email" not in good(await confirming.sign_in(email, "another afternoon"))["user"]
 
 
 BAD_PASSWORDS = {

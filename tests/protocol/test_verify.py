@@ -1,5 +1,6 @@
 """Redeeming: once, in time, by the right kind, and never by guessing."""
 
+import asyncio
 from hashlib import sha224, sha256
 from uuid import UUID
 
@@ -42,6 +43,26 @@ async def test_a_followed_link_leads_to_the_site_with_a_session(confirming: Proj
     assert fragment.keys() == {"access_token", "expires_at", "expires_in", "refresh_token", "token_type", "type"}
     assert fragment["type"] == "signup"
     assert good(await confirming.user(fragment["access_token"]))["email"] == newcomer
+
+
+@pytest.mark.parametrize("how", ["followed", "posted", "typed in"])
+async def test_of_ten_who_use_a_link_at_once_one_is_let_in(confirming: Project, newcomer: str, how: str) -> None:
+    mail = confirming.mails(newcomer)[0]
+
+    async def use() -> bool:
+        if how == "followed":
+            return "access_token" in fragment_of(await confirming.http.get(link_in(mail)))
+        secret = {"token_hash": token_in(mail)} if how == "posted" else {"email": newcomer, "token": code_in(mail)}
+        return (await confirming.post("verify", {"type": "signup", **secret})).is_success
+
+    assert sorted(await asyncio.gather(*(use() for _ in range(10)))) == [*[False] * 9, True]
+
+
+async def test_whoever_only_looks_does_not_use_a_link_up(confirming: Project, newcomer: str) -> None:
+    link = link_in(confirming.mails(newcomer)[0])
+    looked = await confirming.http.head(link)
+    assert (looked.status_code, looked.headers["Allow"]) == (405, "GET, POST")
+    assert "access_token" in fragment_of(await confirming.http.get(link))
 
 
 async def test_a_link_works_once(confirming: Project, newcomer: str) -> None:
@@ -96,6 +117,20 @@ async def test_a_code_is_good_for_its_own_email_alone(confirming: Project, newco
     form = {"type": "signup", "email": new_email(), "token": code}
     refused(await confirming.post("verify", form), 403, "otp_expired")
     await verify(confirming, type="signup", email=newcomer.upper(), token=code)
+
+
+@pytest.mark.parametrize("kind", ["signup", "magiclink", "recovery", "email", "email_change"])
+async def test_a_wrong_code_says_nothing_of_who_has_an_account(
+    confirming: Project, newcomer: str, admin: Admin, kind: str
+) -> None:
+    banned = new_email()
+    await confirming.sign_up(banned)
+    admin.execute("update auth.users set banned_until = now() + interval '1 day' where email = %s", (banned,))
+    bodies = [
+        refused(await confirming.post("verify", {"type": kind, "email": email, "token": "x"}), 403, "otp_expired")
+        for email in (newcomer, banned, new_email())
+    ]
+    assert bodies[0] == bodies[1] == bodies[2]
 
 
 async def test_a_code_is_not_guessed_in_ten_tries(confirming: Project, newcomer: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from api_main.auth.api_keys import KeyKind, digest, generate
 from api_main.core.settings import Settings
 from tests.people import claims, sign
+from tests.protocol.conftest import Admin
 from tests.protocol.project import LEGACY_SECRET, Json, Project, good, refused
 
 NOBODY = "6f1c5e0a-0d0c-4a53-9c1b-2f0c6f3a7b11"
@@ -26,8 +27,8 @@ ROUTES = [
 
 @pytest.fixture
 def service_tokens(settings: Settings) -> dict[str, str]:
-    """Tokens of the role `service_role`: our own, and one of the legacy secret."""
-    payload = claims(settings, uuid4(), role="service_role")
+    """Tokens of the role `service_role` that belong to no session: our own, and one of the legacy secret."""
+    payload = claims(settings, uuid4(), role="service_role", session_id=None)
     return {"own": sign(settings, payload), "legacy": jwt.encode(payload, LEGACY_SECRET, algorithm="HS256")}
 
 
@@ -51,7 +52,7 @@ async def test_nobody_else_gets_anywhere(auto: Project, grace: Json, method: str
 
 
 async def test_a_service_token_has_to_be_good(auto: Project, settings: Settings) -> None:
-    payload = claims(settings, uuid4(), role="service_role")
+    payload = claims(settings, uuid4(), role="service_role", session_id=None)
     expired = sign(settings, {**payload, "exp": int(time.time()) - 60})
     elsewhere = sign(settings, {**payload, "iss": "https://elsewhere.example/auth/v1"})
     forged = jwt.encode(payload, "x" * 40, algorithm="HS256")
@@ -64,6 +65,38 @@ async def test_a_service_token_opens_nothing_of_the_api(auto: Project, service_t
     for token in [*service_tokens.values(), auto.secret]:
         answer = await auto.http.get("/api/v1/tasks", headers=headers(token, "both"))
         assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("end", ["signed out", "banned", "deleted"])
+@pytest.mark.parametrize("place", ["apikey", "bearer"])
+async def test_a_service_account_loses_its_rights_at_once(
+    auto: Project, admin: Admin, grace: Json, email: str, end: str, place: str
+) -> None:
+    admin.execute("update auth.users set role = 'service_role' where email = %s", (email,))
+    token = good(await auto.sign_in(email))["access_token"]
+    good(await auto.http.get("/auth/v1/admin/users?per_page=1", headers=headers(token, place)))
+    admin.execute(
+        {
+            "signed out": "delete from auth.sessions where user_id = %s",
+            "banned": "update auth.users set banned_until = now() + interval '1 day' where id = %s",
+            "deleted": "delete from auth.users where id = %s",
+        }[end],
+        (grace["user"]["id"],),
+    )
+    status, code = (403, "not_admin") if place == "bearer" else (401, "no_authorization")
+    refused(await auto.http.get("/auth/v1/admin/users", headers=headers(token, place)), status, code)
+
+
+async def test_a_personal_access_token_opens_nothing_here(auto: Project, grace: Json) -> None:
+    session = {"Authorization": f"Bearer {grace['access_token']}"}
+    form = {"name": "script", "scopes": ["tasks:read", "tasks:write"]}
+    made = await auto.http.post("/api/v1/tokens", json=form, headers=session)
+    token = made.json()["data"]["token"]
+    for method, path in ROUTES:
+        refused(await auto.call(method, path, json={}, token=token), 403, "not_admin")
+        refused(await auto.call(method, path, json={}, key=token), 401, "no_authorization", "Invalid API key")
+    for method, path in (("GET", "user"), ("PUT", "user"), ("POST", "logout"), ("GET", "reauthenticate")):
+        refused(await auto.call(method, path, json={}, token=token), 403, "bad_jwt")
 
 
 async def test_what_a_user_claims_moves_no_role(auto: Project) -> None:

@@ -1,21 +1,9 @@
-from dataclasses import dataclass
+"""A clock for what is remembered of sessions."""
 
 import pytest
 
 from api_main.auth import revocation
-
-
-@dataclass
-class Clock:
-    """Stands in for the module `time`: it moves when told to."""
-
-    now: float = 1_000_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from api_main.core.settings import Settings
+from tests.clock import Clock
 from tests.conftest import NewPerson
 from tests.people import Person, claims, sign
-from tests.revocation.conftest import Clock
 from tests.revocation.stage import AUTH, ENDS, SECONDS, TASKS, Admin, End, Looks, Stage, serve
 
 

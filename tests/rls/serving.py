@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api_main.auth.dependencies import CurrentReader, CurrentSession
 from api_main.core.database import Database
-from api_main.core.middleware import LastResort, Timeout
+from api_main.core.middleware import LastResort
 from api_main.core.prelude import Query
 from api_main.core.settings import Settings
 from api_main.main import create_app
@@ -36,7 +36,7 @@ class HastyWithTheSlow:
     """Stop what is slow, as the application itself would if its time were so short, and leave it time for the rest."""
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app, self._hasty = app, LastResort(Timeout(app, seconds))
+        self._app, self._hasty = app, LastResort(app, seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._hasty if scope["path"] in {SLOW_READ, SLOW_WRITE} else self._app

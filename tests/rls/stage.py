@@ -36,6 +36,7 @@ CALLERS = {
     "superuser": Caller("authenticated", claims_of="superuser"),
     "ex-superuser": Caller("authenticated", claims_of="ex-superuser"),
     "auth_admin": Caller("auth_admin"),
+    "embedder": Caller("embedder"),
     "service_role": Caller("service_role", as_administrator=True),
 }
 
@@ -57,6 +58,17 @@ TABLES = {
         "name = 'changed'",
         "(owner_id, name, scopes, hint, digest) values ($1, 'new', '{tasks:read}', 'new', gen_random_uuid()::text)",
     ),
+    "public.task_embeddings": Table(
+        "owner_id",
+        "model = 'changed'",
+        "(task_id, owner_id, model, model_version, embedding) select id, $1, 'new', '1', array_fill(1, '{384}')"
+        " from public.tasks where owner_id = $1 on conflict do nothing",
+    ),
+    "private.tasks_to_embed": Table(
+        "(select t.owner_id from public.tasks t where t.id = task_id)",
+        "claimed_until = now()",
+        "(task_id) select id from public.tasks where owner_id = $1 on conflict do nothing",
+    ),
     "auth.users": Table("id", "phone = null", "(id) select gen_random_uuid() where $1::uuid is not null"),
     "auth.sessions": Table("user_id", "user_agent = 'changed'", "(user_id) values ($1)"),
     "auth.identities": Table(
@@ -73,6 +85,11 @@ TABLES = {
         "user_id",
         "relates_to = 'changed'",
         "(user_id, token_type, token_hash, relates_to) values ($1, 'recovery_token', gen_random_uuid()::text, '')",
+    ),
+    "auth.flow_state": Table(
+        "user_id",
+        "auth_code = 'changed'",
+        "(user_id, provider_type, authentication_method) values ($1, 'magiclink', 'magiclink')",
     ),
 }
 

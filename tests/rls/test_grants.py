@@ -8,9 +8,12 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from tests.rls.stage import CALLERS, Stage
 
-ROLES = ("api_main", "anon", "authenticated", "auth_admin", "service_role")
+ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "service_role")
 EVERYTHING = frozenset({"*"})
-ACCOUNTS = ("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens")
+ACCOUNTS = (
+    *("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens"),
+    "auth.flow_state",
+)
 
 # Role and table: what may be selected, inserted and updated. What is not listed is not granted at all.
 GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
@@ -27,10 +30,25 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
         "select": frozenset({"id", "owner_id", "name", "scopes", "hint", "expires_at", "last_used_at", "created_at"}),
         "insert": frozenset({"id", "name", "scopes", "hint", "digest", "expires_at"}),
     },
+    ("authenticated", "public.task_embeddings"): {"select": EVERYTHING},
+    ("embedder", "public.tasks"): {"select": frozenset({"id", "owner_id", "title", "description"})},
+    ("embedder", "public.task_embeddings"): {
+        "select": frozenset({"task_id", "owner_id", "model", "model_version"}),
+        "insert": EVERYTHING,
+        "update": frozenset({"owner_id", "model", "model_version", "embedding", "embedded_at"}),
+    },
+    ("embedder", "private.tasks_to_embed"): {
+        "select": EVERYTHING,
+        "insert": frozenset({"task_id"}),
+        "update": frozenset({"claimed_until"}),
+    },
     **{
         (role, table): {"select": EVERYTHING, "insert": EVERYTHING, "update": EVERYTHING}
         for role, tables in {
-            "service_role": ("public.tasks", "public.profiles", "public.api_tokens", *ACCOUNTS),
+            "service_role": (
+                *("public.tasks", "public.profiles", "public.api_tokens", "public.task_embeddings"),
+                *("private.tasks_to_embed", *ACCOUNTS),
+            ),
             "auth_admin": ACCOUNTS,
         }.items()
         for table in tables
@@ -40,7 +58,7 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
 GRANTED = """
 select n.nspname || '.' || c.relname, a.attname, has_column_privilege(%(role)s, c.oid, a.attname, %(verb)s)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
-where n.nspname in ('public', 'auth')
+where n.nspname in ('public', 'private', 'auth')
   and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped
 """
 

@@ -5,15 +5,15 @@ from itertools import count
 
 import pytest
 
+from tests.postgres_servers import OF_SUPABASE, Server, start_server
 from tests.supabase_project.project import create_project, create_roles
-from tests.supabase_project.server import Server, start_server
 
 NewProject = Callable[..., str]
 
 
 @pytest.fixture(scope="module", params=[15, 18], ids=lambda major: f"postgres-{major}")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_server(request.param, tmp_path_factory.mktemp("supabase")) as running:
+    with start_server(request.param, tmp_path_factory.mktemp("supabase"), OF_SUPABASE) as running:
         create_roles(running)
         yield running
 

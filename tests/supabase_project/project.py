@@ -1,25 +1,24 @@
-"""Databases on such a server: a project as Supabase makes it, and a standalone one of ours beside it."""
+"""Databases on a server of Supabase's: a project as Supabase makes it, and a standalone one of ours beside it."""
 
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 from api_main.migrations.setup import PRELUDE, prepare_database
-from tests.supabase_project.server import Server
+from tests.postgres_servers import Server
 
 HERE = Path(__file__).parent
 
 
 def create_roles(server: Server) -> None:
     """What every project of this server shares."""
-    with psycopg.connect(server.url("postgres")) as connection:
+    with psycopg.connect(server.url()) as connection:
         connection.execute((HERE / "roles.sql").read_bytes())
 
 
 def create_project(server: Server, name: str, *, migrated: bool = True) -> str:
     """Create a project, migrate it as its `postgres`, and return the address that `postgres` has there."""
-    _create_database(server, name)
+    server.new_database(name)
     with psycopg.connect(server.url(name)) as connection:
         connection.execute(PRELUDE.read_bytes())
         connection.execute((HERE / "owners.sql").read_bytes())
@@ -31,11 +30,6 @@ def create_project(server: Server, name: str, *, migrated: bool = True) -> str:
 
 def create_standalone(server: Server, name: str) -> str:
     """Create a database of our standalone mode, and return its administrator's address."""
-    _create_database(server, name)
+    server.new_database(name)
     prepare_database(server.url(name), login_password="of-the-api")
     return server.url(name)
-
-
-def _create_database(server: Server, name: str) -> None:
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

@@ -15,8 +15,8 @@ import pytest
 
 from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import Settings
+from tests.postgres_servers import require
 from tests.supabase_project.conftest import NewProject
-from tests.supabase_project.server import require
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = ROOT / "node_modules" / ".bin" / "supabase"

@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 
 from api_main.migrations.setup import prepare_database
+from tests.postgres_servers import Server
 from tests.supabase_project.conftest import NewProject
-from tests.supabase_project.server import Server
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api_main.auth import passwords, repository
+from api_main.auth import one_time_tokens, passwords, pkce, repository
 from api_main.auth.errors import (
     AnonymousPassword,
     EmailTaken,
+    MailTooSoon,
     OneTimeTokenInvalid,
     ReauthenticationInvalid,
     ReauthenticationNeeded,
@@ -17,7 +18,7 @@ from api_main.auth.errors import (
 )
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.models import User
-from api_main.auth.one_time_tokens import OneTimeTokens, TokenKind
+from api_main.auth.one_time_tokens import EMAIL_CHANGE_TOKENS, OneTimeTokens, TokenKind
 from api_main.auth.principal import Principal
 from api_main.auth.service import AUTH_ADMIN, Accounts
 from api_main.auth.user_object import UserObject, user_object
@@ -78,6 +79,7 @@ class AccountChanges:
             SamePassword, WeakPassword
             AnonymousPassword: there is no e-mail to go with it.
             EmailTaken: another account has the e-mail.
+            MailTooSoon: another e-mail was wanted just now.
             ReauthenticationNeeded, ReauthenticationInvalid: the password may only be changed by somebody fresh.
         """
         hashed = None if change.password is None else await self._checked_hash(principal, change, change.password)
@@ -87,6 +89,7 @@ class AccountChanges:
                 if hashed is not None:
                     await self._check_freshness(session, principal, user, change.nonce)
                     await _set_password(session, principal, user, hashed)
+                    await withdraw_mailed(session, user)
                 if change.metadata is not None:
                     user.raw_user_meta_data = merged(user.raw_user_meta_data, change.metadata)
                 if change.email is not None and change.email != user.email:
@@ -128,9 +131,12 @@ class AccountChanges:
         if user.is_anonymous and self._settings.email_autoconfirm:
             await apply_email(session, user, email)
             return
+        if seconds := self._tokens.seconds_left_since(user.email_change_sent_at):
+            raise MailTooSoon(seconds)
         user.email_change, user.email_change_confirm_status = email, 0
+        user.email_change_sent_at = datetime.now(UTC)
         # Links to the e-mail that was wanted before must not confirm this one.
-        await self._tokens.void(session, user.id, [TokenKind.EMAIL_CHANGE_NEW, TokenKind.EMAIL_CHANGE_CURRENT])
+        await one_time_tokens.void(session, user.id, EMAIL_CHANGE_TOKENS)
 
 
 async def apply_email(session: RlsSession, user: User, email: str) -> None:
@@ -141,6 +147,13 @@ async def apply_email(session: RlsSession, user: User, email: str) -> None:
     user.is_anonymous = False
     user.raw_app_meta_data = {**user.raw_app_meta_data, "provider": "email", "providers": ["email"]}
     await repository.set_email_identity(session, user)
+
+
+async def withdraw_mailed(session: RlsSession, user: User) -> None:
+    """Void what was mailed, and a new e-mail that waits to be confirmed: somebody else may have asked for them."""
+    user.email_change, user.email_change_confirm_status = "", 0
+    await one_time_tokens.void(session, user.id, TokenKind)
+    await pkce.void(session, user.id)
 
 
 def merged(present: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from api_main.auth.account_changes import AccountChanges
 from api_main.auth.afterwards import Afterwards
-from api_main.auth.links import EmailLinks, LinkType
+from api_main.auth.links import Destination, EmailLinks, LinkType
 from api_main.auth.principal import Principal
 from api_main.auth.repository import Scope
 from api_main.auth.service import Accounts, NewAccount
@@ -74,7 +74,7 @@ class StandaloneAccounts:
     async def register(self, form: NewAccount, device: Device, later: Afterwards) -> Tokens | UserObject:
         answer = await self._accounts.sign_up(form, device)
         if isinstance(answer, UserObject):
-            later.do(self._links.send, LinkType.SIGNUP, form.email, self._site_url)
+            later.do(self._links.send, LinkType.SIGNUP, form.email, Destination(self._site_url))
         return answer
 
     async def sign_in(self, email: str, password: str, device: Device) -> Tokens:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from api_main.auth import passwords, repository
+from api_main.auth import one_time_tokens, passwords, repository
 from api_main.auth.account_changes import merged
 from api_main.auth.errors import EmailTaken, UserNotFound
 from api_main.auth.links import LINKS, EmailLinks, LinkType, stamp
 from api_main.auth.models import User
-from api_main.auth.one_time_tokens import IssuedToken, OneTimeTokens, TokenKind
+from api_main.auth.one_time_tokens import EMAIL_CHANGE_TOKENS, IssuedToken, OneTimeTokens, TokenKind
 from api_main.auth.service import AUTH_ADMIN, EMAIL_PROVIDER
 from api_main.auth.user_object import UserObject, user_object
 from api_main.core.database import Database, RlsSession
@@ -79,14 +79,14 @@ class AdminLinks:
             UserNotFound, EmailTaken
         """
         async with self._database.session(AUTH_ADMIN) as session:
-            user = await repository.find_user(session, email)
+            user = await repository.find_user(session, email, lock=True)
             if user is None:
                 raise UserNotFound
             if await repository.find_user(session, new_email) is not None:
                 raise EmailTaken(field="new_email")
             if user.email_change != new_email:
                 user.email_change, user.email_change_confirm_status = new_email, 0
-                await self._tokens.void(session, user.id, [TokenKind.EMAIL_CHANGE_NEW, TokenKind.EMAIL_CHANGE_CURRENT])
+                await one_time_tokens.void(session, user.id, EMAIL_CHANGE_TOKENS)
             user.email_change_sent_at = datetime.now(UTC)
             to = new_email if kind is TokenKind.EMAIL_CHANGE_NEW else email
             issued = await self._tokens.issue(session, user.id, kind, to)
@@ -106,7 +106,7 @@ async def _account_for(
 ) -> tuple[LinkType, User]:
     """The account of an e-mail, and the kind of link that it needs: a new one has to be confirmed first."""
     metadata = request.metadata or {}
-    user = await repository.find_user(session, request.email)
+    user = await repository.find_user(session, request.email, lock=True)
     if user is None:
         if kind is LinkType.RECOVERY:
             raise UserNotFound
@@ -118,4 +118,6 @@ async def _account_for(
         if user.email_confirmed_at is not None:
             raise EmailTaken(field="email")
         user.raw_user_meta_data = merged(user.raw_user_meta_data, metadata)
+        if hashed or kind is LinkType.INVITE:
+            user.encrypted_password = hashed  # anybody may have chosen the one that it had
     return kind, user

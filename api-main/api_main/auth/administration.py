@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from api_main.auth import passwords, repository
-from api_main.auth.account_changes import merged
+from api_main.auth.account_changes import merged, withdraw_mailed
 from api_main.auth.durations import parse_duration
 from api_main.auth.errors import InvalidDuration, UserNotFound
 from api_main.auth.events import SecurityEvent, record
@@ -77,11 +77,12 @@ class Administration:
                 user = await _found(session, user_id)
                 _apply(user, form, hashed)
                 if form.email is not None:
-                    user.email = form.email
+                    _set_email(user, form.email)
                 if form.email is not None or (form.email_confirm and user.email):
                     await repository.set_email_identity(session, user)
                 if hashed is not None:
                     await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
+                    await withdraw_mailed(session, user)
                 await session.flush()
                 changed = await _object(session, user)
         is_ban = form.ban_duration is not None and user.banned_until is not None and user.banned_until > now
@@ -131,10 +132,18 @@ def _apply(user: User, form: AccountForm, hashed: str | None) -> None:
         user.banned_until = ban_end(form.ban_duration)
 
 
+def _set_email(user: User, email: str) -> None:
+    if not user.email:  # no longer anonymous
+        user.is_anonymous = False
+        user.raw_app_meta_data = {**(user.raw_app_meta_data or {}), **EMAIL_PROVIDER}
+    user.email = email
+
+
 async def _delete_softly(session: RlsSession, user: User) -> None:
     user.deleted_at = user.deleted_at or datetime.now(UTC)
     user.email, user.phone, user.encrypted_password = f"{secrets.token_hex(16)}@deleted.invalid", None, None
     user.raw_user_meta_data, user.raw_app_meta_data = {}, {}
+    await withdraw_mailed(session, user)
     await repository.delete_identities(session, user.id)
     await repository.delete_sessions(session, user_id=user.id, current=None, scope="global")
 

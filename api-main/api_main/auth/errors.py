@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from api_main.core.errors import (
     ApiError,
+    BadRequest,
     Conflict,
     NotFound,
     PermissionDenied,
@@ -70,6 +71,20 @@ class AnonymousUsersDisabled(ApiError):
 
 class OneTimeTokenInvalid(ApiError):
     code, status, message = "one_time_token_invalid", 403, "The link or code is invalid or has expired."
+
+
+class FlowNotFound(NotFound):
+    """PKCE, RFC 7636: a code that was never issued, was used, or whose link was asked for without a challenge."""
+
+    code, message = "flow_not_found", "This link was not asked for in this way, or its code was used."
+
+
+class FlowExpired(ValidationFailed):
+    code, message = "flow_expired", "The code of this link has expired."
+
+
+class CodeVerifierWrong(BadRequest):
+    code, message = "code_verifier_wrong", "The link was asked for somewhere else."
 
 
 class ReauthenticationNeeded(PermissionDenied):
@@ -142,6 +157,15 @@ class PasswordTooLong(WeakPassword):
 
 class TooManyAttempts(TooManyRequests):
     code, message = "too_many_attempts", "Too many failed sign-ins. Try again later."
+
+
+class MailTooSoon(TooManyRequests):
+    code, message = "mail_too_soon", "Such a mail was sent just now. Try again later."
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"For security purposes, you can only request this after {seconds} seconds.", retry_after=seconds
+        )
 
 
 class KeysUnavailable(ServiceUnavailable):

@@ -1,4 +1,4 @@
-"""Links and codes in mails: who asks for one never learns whether there is an account, who uses one is signed in."""
+"""Links and codes in mails: who asks for one never learns whether there is an account."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,17 +6,16 @@ from enum import StrEnum
 from urllib.parse import urlencode
 from uuid import UUID
 
-from api_main.auth import repository, sessions
-from api_main.auth.account_changes import apply_email
-from api_main.auth.errors import OneTimeTokenInvalid
+from api_main.auth import pkce, repository
+from api_main.auth.errors import MailTooSoon
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.mail.message import MailKind, Templates
 from api_main.auth.mail.sender import MailSender
-from api_main.auth.models import OneTimeToken, User
+from api_main.auth.models import User
 from api_main.auth.one_time_tokens import IssuedToken, OneTimeTokens, TokenKind
-from api_main.auth.service import AUTH_ADMIN, Accounts
-from api_main.auth.sessions import Device, Method
-from api_main.auth.user_object import Tokens
+from api_main.auth.pkce import Challenge
+from api_main.auth.service import AUTH_ADMIN
+from api_main.auth.sessions import Method
 from api_main.core.database import Database, RlsSession
 from api_main.core.settings import Settings
 
@@ -34,64 +33,60 @@ class LinkType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A kind of link: the mail that it comes in, and the token that it carries."""
+    """A kind of link: the mail that it comes in, the token that it carries, and what a session by it is said to be."""
 
     mail: MailKind
     token: TokenKind
+    method: Method
 
 
 LINKS = {
-    LinkType.SIGNUP: Link(MailKind.CONFIRMATION, TokenKind.CONFIRMATION),
-    LinkType.INVITE: Link(MailKind.INVITE, TokenKind.CONFIRMATION),
-    LinkType.MAGIC_LINK: Link(MailKind.MAGIC_LINK, TokenKind.RECOVERY),
-    LinkType.RECOVERY: Link(MailKind.RECOVERY, TokenKind.RECOVERY),
+    LinkType.SIGNUP: Link(MailKind.CONFIRMATION, TokenKind.CONFIRMATION, Method.SIGN_UP),
+    LinkType.INVITE: Link(MailKind.INVITE, TokenKind.CONFIRMATION, Method.INVITE),
+    LinkType.MAGIC_LINK: Link(MailKind.MAGIC_LINK, TokenKind.RECOVERY, Method.MAGIC_LINK),
+    LinkType.RECOVERY: Link(MailKind.RECOVERY, TokenKind.RECOVERY, Method.RECOVERY),
 }
-ACCEPTED: dict[LinkType, list[TokenKind]] = {
-    LinkType.SIGNUP: [TokenKind.CONFIRMATION],
-    LinkType.INVITE: [TokenKind.CONFIRMATION],
-    LinkType.MAGIC_LINK: [TokenKind.RECOVERY],
-    LinkType.RECOVERY: [TokenKind.RECOVERY],
-    LinkType.EMAIL: [TokenKind.CONFIRMATION, TokenKind.RECOVERY],
-    LinkType.EMAIL_CHANGE: [TokenKind.EMAIL_CHANGE_NEW, TokenKind.EMAIL_CHANGE_CURRENT],
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a link leads, and, where only those may use it who asked for it (PKCE), their challenge."""
+
+    redirect_to: str
+    challenge: Challenge | None = None
 
 
 class EmailLinks:
-    """Sends links and redeems them."""
+    """Sends links; for using them see `Redemption`."""
 
     def __init__(
-        self,
-        database: Database,
-        accounts: Accounts,
-        tokens: OneTimeTokens,
-        sender: MailSender,
-        issuer: str,
-        settings: Settings,
+        self, database: Database, tokens: OneTimeTokens, sender: MailSender, issuer: str, settings: Settings
     ) -> None:
         self._database = database
-        self._accounts = accounts
         self._tokens = tokens
         self._sender = sender
         self._issuer = issuer
         self._settings = settings
         self._templates = Templates(settings.mail_templates)
 
-    async def send(self, kind: LinkType, email: str, redirect_to: str) -> None:
+    async def send(self, kind: LinkType, email: str, to: Destination) -> None:
         """Mail a link to an account's e-mail, if there is such an account and it got none just now.
 
         Meant to run after the answer: neither the answer nor its time depends on what is found here.
         """
         link = LINKS[kind]
         async with self._database.session(AUTH_ADMIN) as session:
-            user = await repository.find_user(session, email)
+            user = await repository.find_user(session, email, lock=True)
             if user is None or not await self._is_due(session, user, kind):
                 return
-            issued = await self._tokens.issue(session, user.id, link.token, email)
+            issued = await self._tokens.issue(session, user.id, link.token, email, prefix=_prefix(to))
+            if to.challenge:
+                await pkce.begin(session, user.id, link.method, to.challenge)
             stamp(user, kind)
-        await self.mail(kind, link.mail, email, issued, redirect_to)
+        await self.mail(kind, link.mail, email, issued, to.redirect_to)
         record(SecurityEvent.MAIL_REQUESTED, subject=user.id, kind=kind)
 
-    async def send_email_change(self, user_id: UUID, redirect_to: str) -> None:
+    async def send_email_change(self, user_id: UUID, to: Destination) -> None:
         """Mail the links that confirm a new e-mail: to the new one and, where set so, to the present one."""
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.lock_user(session, user_id)
@@ -102,18 +97,34 @@ class EmailLinks:
                 recipients[TokenKind.EMAIL_CHANGE_CURRENT] = user.email
             user.email_change_sent_at = datetime.now(UTC)
             user.email_change_confirm_status = 0  # new links for both: neither stands for the other
-            issued = {kind: await self._tokens.issue(session, user.id, kind, to) for kind, to in recipients.items()}
-        for kind, to in recipients.items():
-            values = {"Email": user.email or "", "NewEmail": user.email_change}
-            await self.mail(LinkType.EMAIL_CHANGE, MailKind.EMAIL_CHANGE, to, issued[kind], redirect_to, **values)
+            issued = {
+                kind: await self._tokens.issue(session, user.id, kind, email, prefix=_prefix(to))
+                for kind, email in recipients.items()
+            }
+            if to.challenge:
+                await pkce.begin(session, user.id, Method.EMAIL_CHANGE, to.challenge)
+        values = {"Email": user.email or "", "NewEmail": user.email_change}
+        for kind, email in recipients.items():
+            await self.mail(LinkType.EMAIL_CHANGE, MailKind.EMAIL_CHANGE, email, issued[kind], to.redirect_to, **values)
 
-    async def resend_email_change(self, email: str, redirect_to: str) -> None:
+    async def resend_email_change(self, email: str, to: Destination) -> None:
         """Mail the links of a change that waits to be confirmed once more, asked for by either e-mail."""
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.find_email_change(session, email) or await repository.find_user(session, email)
             is_due = user is not None and await self._tokens.is_due(session, user.id, TokenKind.EMAIL_CHANGE_NEW)
         if user is not None and is_due:
-            await self.send_email_change(user.id, redirect_to)
+            await self.send_email_change(user.id, to)
+
+    async def require_due(self, user_id: UUID, kind: TokenKind) -> None:
+        """Tell somebody who is signed in that they asked for the same mail just now.
+
+        Raises:
+            MailTooSoon
+        """
+        async with self._database.session(AUTH_ADMIN) as session:
+            seconds = await self._tokens.seconds_left(session, user_id, kind)
+        if seconds:
+            raise MailTooSoon(seconds)
 
     async def send_reauthentication(self, user_id: UUID) -> None:
         """Mail a code with which somebody who is signed in shows that it is still them."""
@@ -121,7 +132,7 @@ class EmailLinks:
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.lock_user(session, user_id)
             if user is None or not user.email or not await self._tokens.is_due(session, user.id, kind):
-                return
+                return  # something has happened since it was asked for
             issued = await self._tokens.issue(session, user.id, kind, user.email)
             user.reauthentication_sent_at = datetime.now(UTC)
         await self.mail(LinkType.EMAIL, MailKind.REAUTHENTICATION, user.email, issued, self._settings.site_url)
@@ -144,62 +155,14 @@ class EmailLinks:
         query = urlencode({"token": token, "type": kind, "redirect_to": redirect_to})
         return f"{self._issuer}/verify?{query}"
 
-    async def redeem_code(self, kind: LinkType, email: str, code: str, device: Device) -> Tokens | None:
-        """Use a code of six digits like the link that it came with. It can be guessed, but not in ten tries.
-
-        Raises:
-            TooManyAttempts
-            OneTimeTokenInvalid, EmailTaken: see `redeem`.
-        """
-        await self._accounts.begin_attempt(email)
-        tokens = await self.redeem(kind, self._tokens.link(email, code), device)
-        await self._accounts.forget_attempts(email)
-        return tokens
-
-    async def redeem(self, kind: LinkType, link: str, device: Device) -> Tokens | None:
-        """Use a link, and sign its account in. None where another confirmation is still needed.
-
-        Raises:
-            OneTimeTokenInvalid: unknown, used, too old, or its account may not sign in.
-            EmailTaken: the new e-mail has an account by now.
-        """
-        with repository.refusing_a_taken_email():
-            async with self._database.session(AUTH_ADMIN) as session:
-                token = await self._tokens.redeem(session, ACCEPTED[kind], link)
-                user = await repository.lock_user(session, token.user_id)
-                if user is None or not await repository.may_sign_in(session, user.id):
-                    raise OneTimeTokenInvalid
-                if not await self._apply(session, user, token):
-                    return None
-                tokens = await self._accounts.issue(session, await sessions.begin(session, user, device, Method.OTP))
-        record(SecurityEvent.LINK_REDEEMED, subject=user.id, kind=kind)
-        return tokens
-
-    async def _apply(self, session: RlsSession, user: User, token: OneTimeToken) -> bool:
-        """Do what the token was for. False where an e-mail change waits for its other confirmation."""
-        if token.token_type in ACCEPTED[LinkType.EMAIL_CHANGE]:
-            return await self._apply_email_change(session, user, token)
-        if user.email_confirmed_at is None:
-            if token.token_type != TokenKind.CONFIRMATION:
-                # Whoever made the account never showed that the e-mail is theirs: their password opens nothing.
-                user.encrypted_password = None
-            user.email_confirmed_at = datetime.now(UTC)
-            await repository.set_email_identity(session, user)
-        return True
-
-    async def _apply_email_change(self, session: RlsSession, user: User, token: OneTimeToken) -> bool:
-        if not user.email_change or token.relates_to not in {user.email_change, user.email}:
-            raise OneTimeTokenInvalid
-        if self._settings.email_change_confirms_both and user.email and not user.email_change_confirm_status:
-            user.email_change_confirm_status = 1
-            return False
-        await apply_email(session, user, user.email_change)
-        return True
-
     async def _is_due(self, session: RlsSession, user: User, kind: LinkType) -> bool:
         if kind is LinkType.SIGNUP and user.email_confirmed_at is not None:
             return False
         return await self._tokens.is_due(session, user.id, LINKS[kind].token)
+
+
+def _prefix(to: Destination) -> str:
+    return pkce.PREFIX if to.challenge else ""
 
 
 def stamp(user: User, kind: LinkType) -> None:

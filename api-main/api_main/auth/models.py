@@ -121,6 +121,26 @@ class OneTimeToken(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now_without_zone, sa_type=WALL_CLOCK)
 
 
+class FlowState(SQLModel, table=True):
+    """A row of `auth.flow_state`: a link that only opens where it was asked for, and the digest of its code."""
+
+    __tablename__ = "flow_state"
+    __table_args__ = IN_AUTH
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user_id: UUID | None = Field(default=None, foreign_key="auth.users.id")
+    auth_code: str | None = Field(default=None, sa_type=Text)
+    code_challenge_method: str | None = Field(
+        default=None, sa_type=Enum("s256", "plain", name="code_challenge_method", schema="auth", create_type=False)
+    )
+    code_challenge: str | None = Field(default=None, sa_type=Text)
+    provider_type: str = Field(sa_type=Text)
+    authentication_method: str = Field(sa_type=Text)
+    auth_code_issued_at: datetime | None = Field(default=None, sa_type=MOMENT)
+    created_at: datetime = Field(default_factory=_now, sa_type=MOMENT)
+    updated_at: datetime = Field(default_factory=_now, sa_type=MOMENT, sa_column_kwargs={"onupdate": _now})
+
+
 class Profile(SQLModel, table=True):
     """A row of `public.profiles`: what an account is called and may do."""
 

@@ -1,40 +1,110 @@
-"""Hot reads: a route that does by itself what FastAPI's dependency solver would do, in a third of the time."""
+"""Hot reads: routes that do by themselves what FastAPI would do for them, in a fraction of the time."""
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
-from fastapi import Request, Response, params
+from fastapi import FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api_main.auth.dependencies import bearer, get_reader, get_verified_principal
+from api_main.core.error_handlers import HANDLED, answer
 
 T = TypeVar("T")
 
 Extract = Callable[[Request], Any]
+Dependency = Callable[[Request], Awaitable[Any]]
 
 
 class ReadRoute(APIRoute):
-    """A route whose function takes a reader and, besides it, query models and path parameters alone.
+    """A route whose function takes a reader and, besides it, query models, path parameters and what the application
+    keeps: a dependency that asks for nothing but the request.
 
     The document, the order of the checks (first the caller, then the input) and every error are FastAPI's own.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        assert self._signature  # what is wrong with it should stop the start, not the first request
+        return self.read
+
+    async def read(self, request: Request) -> Response:
+        takes = self._signature
+        principal = await get_verified_principal(request, takes.needed, await bearer(request))
+        arguments: dict[str, Any] = {takes.reader: await get_reader(request, principal)}
+        for name, extract in takes.inputs.items():
+            arguments[name] = extract(request)
+        for name, dependency in takes.kept.items():
+            arguments[name] = await dependency(request)
         endpoint: Callable[..., Awaitable[Response]] = self.endpoint
-        hints = get_type_hints(endpoint, include_extras=True)
+        return await endpoint(**arguments)
+
+    @cached_property
+    def _signature(self) -> "_Signature":
+        hints = get_type_hints(self.endpoint, include_extras=True)
         hints.pop("return", None)
-        reader_name, needed = _take_reader(hints)
-        inputs = {name: _input(name, hint) for name, hint in hints.items()}
+        reader, needed = _take_reader(hints)
+        kept = {name: dependency for name, hint in hints.items() if (dependency := _dependency(hint)) is not None}
+        inputs = {name: _input(name, hint) for name, hint in hints.items() if name not in kept}
+        return _Signature(reader, needed, inputs, kept)
 
-        async def handle(request: Request) -> Response:
-            principal = await get_verified_principal(request, needed, await bearer(request))
-            reader = await get_reader(request, principal)
-            return await endpoint(**{reader_name: reader}, **_read(request, inputs))
 
-        return handle
+class _Signature(NamedTuple):
+    """What the function takes, by name."""
+
+    reader: str
+    needed: SecurityScopes
+    inputs: Mapping[str, Extract]
+    kept: Mapping[str, Dependency]
+
+
+class FastLane:
+    """Hand requests straight to their `ReadRoute`, past FastAPI's tree of routers, its stacks and its wrappers.
+
+    It answers for paths without parameters alone, or with UUIDs: no other route can mean those. Whatever it does
+    not know goes the ordinary way.
+    """
+
+    def __init__(self, app: ASGIApp, routes_of: FastAPI) -> None:
+        self.app = app
+        self.fixed: dict[str, ReadRoute] = {}
+        self.patterns: list[tuple[re.Pattern[str], ReadRoute]] = []
+        for context in iter_route_contexts(routes_of.routes):
+            if isinstance(route := context.original_route, ReadRoute):
+                self._add(route, context.path or "")
+
+    def _add(self, route: ReadRoute, path: str) -> None:
+        if "{" in path:
+            self.patterns.append((compile_path(re.sub(r"{(\w+)}", r"{\1:uuid}", path))[0], route))
+        else:
+            self.fixed[path] = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._find(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if route is None:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response = await route.read(request)
+        except HANDLED as error:
+            response = await answer(request, error)
+        await response(scope, receive, send)
+
+    def _find(self, scope: Scope) -> ReadRoute | None:
+        path = scope["path"]
+        if path in self.fixed:
+            return self.fixed[path]
+        for pattern, route in self.patterns:
+            if found := pattern.match(path):
+                scope["path_params"] = found.groupdict()
+                return route
+        return None
 
 
 def _take_reader(hints: dict[str, Any]) -> tuple[str, SecurityScopes]:
@@ -44,6 +114,12 @@ def _take_reader(hints: dict[str, Any]) -> tuple[str, SecurityScopes]:
                 del hints[name]
                 return name, SecurityScopes(list(mark.scopes or ()))
     raise TypeError("a ReadRoute needs a reader")
+
+
+def _dependency(hint: Any) -> Dependency | None:
+    found = (mark.dependency for mark in get_args(hint)[1:] if isinstance(mark, params.Depends))
+    dependency: Dependency | None = next(found, None)
+    return dependency
 
 
 def _input(name: str, hint: Any) -> Extract:
@@ -71,7 +147,3 @@ def _checked(validate: Callable[[Any], T], raw: Any, *where: str) -> T:
     except ValidationError as error:
         faults = error.errors(include_url=False)
         raise RequestValidationError([{**fault, "loc": (*where, *fault["loc"])} for fault in faults]) from None
-
-
-def _read(request: Request, inputs: Mapping[str, Extract]) -> dict[str, Any]:
-    return {name: extract(request) for name, extract in inputs.items()}

@@ -1,10 +1,10 @@
 """Where a link in a mail may lead: to the site, or to an address that was allowed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
-from urllib.parse import urlsplit
+from typing import Any, Self
+from urllib.parse import unquote_plus, urlencode, urlsplit
 
 # Supabase's patterns: `**` is anything, `*` anything but `.` and `/`, `?` one such character
 # (https://supabase.com/docs/guides/auth/redirect-urls).
@@ -49,6 +49,19 @@ class Redirects:
             return self._site_url
         is_of_site = self._site is not None and parts[0] == self._site[0]
         return wanted if is_of_site or any(pattern.matches(*parts) for pattern in self._patterns) else self._site_url
+
+
+def with_fragment(url: str, values: Mapping[str, Any]) -> str:
+    """The address with these values as its fragment, which no server gets to see."""
+    return f"{url.partition('#')[0]}#{urlencode(values)}"
+
+
+def with_query(url: str, values: Mapping[str, Any]) -> str:
+    """The address with these values in its query, in place of others of the same name."""
+    base, hash_sign, fragment = url.partition("#")
+    path, _, query = base.partition("?")
+    kept = [pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in values]
+    return f"{path}?{'&'.join([*kept, urlencode(values)])}{hash_sign}{fragment}"
 
 
 def _to_regex(pattern: str) -> re.Pattern[str]:

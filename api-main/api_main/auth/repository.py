@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -18,14 +19,18 @@ from api_main.core.prelude import Query
 ONE_ACCOUNT_PER_EMAIL = "users_email_partial_key"
 ONE_PROFILE_PER_USERNAME = "profiles_username_key"
 SESSION_IS_LIVE = Query("select private.session_is_live()")
+IS_SUPERUSER = Query("select private.is_superuser()")
 
 Scope = Literal["local", "global", "others"]
 
 
-async def find_user(session: RlsSession, email: str) -> User | None:
-    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail."""
+async def find_user(session: RlsSession, email: str, *, lock: bool = False) -> User | None:
+    """The account that signs in with this e-mail; single sign-on may have another of the same e-mail.
+
+    Locked, it is held until the transaction ends. Whoever changes what is an account's locks the account first.
+    """
     statement = select(User).where(col(User.email) == email, ~col(User.is_sso_user), col(User.deleted_at).is_(None))
-    return (await session.exec(statement)).one_or_none()
+    return (await session.exec(statement.with_for_update() if lock else statement)).one_or_none()
 
 
 async def get_user(session: RlsSession, user_id: UUID) -> User | None:
@@ -71,8 +76,13 @@ async def add_user(session: RlsSession, user: User) -> list[UserIdentity]:
 
 def email_identity(user: User) -> UserIdentity:
     """The identity of an account that signs in with its e-mail."""
-    data = {"sub": str(user.id), "email": user.email, "email_verified": user.email_confirmed_at is not None}
-    return UserIdentity(user_id=user.id, provider_id=str(user.id), identity_data=data)
+    verified = {"email_verified": user.email_confirmed_at is not None, "phone_verified": False}
+    return UserIdentity(
+        user_id=user.id,
+        provider_id=str(user.id),
+        identity_data={"sub": str(user.id), "email": user.email, **verified},
+        last_sign_in_at=datetime.now(UTC),  # as Supabase Auth has it, whoever makes the account
+    )
 
 
 @contextmanager
@@ -135,6 +145,12 @@ async def session_is_live(reader: RlsReader) -> bool:
     """Whether the caller's own session still exists and their account may act. As the caller, not `auth_admin`."""
     [[(live,)]] = await reader.fetch(SESSION_IS_LIVE)
     return live == b"t"
+
+
+async def is_superuser(reader: RlsReader) -> bool:
+    """Whether the caller is a superuser now, whatever their token says."""
+    [[(found,)]] = await reader.fetch(IS_SUPERUSER)
+    return found == b"t"
 
 
 async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:

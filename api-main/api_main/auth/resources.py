@@ -15,6 +15,7 @@ from api_main.auth.links import EmailLinks
 from api_main.auth.mail.sender import Mailbox, SmtpSender
 from api_main.auth.one_time_tokens import OneTimeTokens
 from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
+from api_main.auth.redemption import Redemption
 from api_main.auth.redirects import Redirects
 from api_main.auth.revocation import Revocations
 from api_main.auth.service import Accounts
@@ -68,7 +69,7 @@ def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: Si
     accounts = Accounts(database, TokenIssuer(keys, issuer=issuer, lifetime=settings.access_token_seconds), settings)
     sender = SmtpSender(settings.smtp_url, settings.mail_from) if settings.smtp_url else Mailbox()
     tokens = OneTimeTokens(keys.derive("one-time tokens"), settings)
-    links = EmailLinks(database, accounts, tokens, sender, issuer, settings)
+    links = EmailLinks(database, tokens, sender, issuer, settings)
     legacy = settings.legacy_jwt_secret.get_secret_value() if settings.legacy_jwt_secret else None
     changes = AccountChanges(database, accounts, tokens, settings)
     app.state.accounts = accounts
@@ -76,6 +77,7 @@ def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: Si
     app.state.account_service = StandaloneAccounts(accounts, changes, links, settings.site_url)
     app.state.mail_sender = sender
     app.state.links = links
+    app.state.redemption = Redemption(database, accounts, tokens, settings)
     app.state.administration = Administration(database, settings)
     app.state.admin_links = AdminLinks(database, links, tokens, settings)
     app.state.api_keys = ApiKeys(settings.publishable_key_digests, settings.secret_key_digests, legacy)

@@ -19,7 +19,7 @@ from api_main.auth.errors import SessionEnded
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.principal import Principal
 from api_main.core.database import Database, RlsReader
-from api_main.core.prelude import Query, Row
+from api_main.core.prelude import Query, Rows
 
 REMEMBERED_SESSIONS = 20_000
 
@@ -107,7 +107,7 @@ class StrictReader(RlsReader):
 
     __slots__ = ()
 
-    async def fetch(self, *queries: Query) -> list[list[Row]]:
+    async def fetch(self, *queries: Query) -> list[Rows]:
         """See `RlsReader.fetch`.
 
         Raises:

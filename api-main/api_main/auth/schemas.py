@@ -3,9 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
+from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, JsonValue, SecretStr
 
 from api_main.core.fields import Strict, Timestamp
+
+# Supabase Auth takes them too, and many a company's own network is called `corp.local`. Changing the list is what
+# email-validator tells those to do who need to (its README).
+SPECIAL_USE_DOMAIN_NAMES[:] = [name for name in SPECIAL_USE_DOMAIN_NAMES if name not in {"local", "test"}]
 
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
 """E-mails are compared, and stored, without case."""

@@ -6,3 +6,5 @@ from enum import StrEnum
 class Scope(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
+    IMAGES_PROCESS = "images:process"
+    INFERENCE_RUN = "inference:run"

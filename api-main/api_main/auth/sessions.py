@@ -20,6 +20,12 @@ class Method(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a method
     OTP = "otp"
     ANONYMOUS = "anonymous"
+    # A link that was followed to a code, and the code that was exchanged (PKCE).
+    SIGN_UP = "email/signup"
+    INVITE = "invite"
+    MAGIC_LINK = "magiclink"
+    RECOVERY = "recovery"
+    EMAIL_CHANGE = "email_change"
 
 
 class SessionState(Enum):

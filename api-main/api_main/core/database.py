@@ -5,9 +5,11 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, LiteralString
 
+from psycopg import AsyncConnection, Notify, sql
 from psycopg_pool import AsyncConnectionPool
 from psycopg_pool.pool_async import ReturnConnection
 from sqlalchemy import Connection, event
@@ -17,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Row
+from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Rows
 from api_main.core.settings import Settings
 
 # `alter role … set statement_timeout`: `set role` does not apply it, so each connection reads it once.
@@ -28,6 +30,9 @@ where c like 'statement_timeout=%'
   and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
 order by s.setdatabase
 """
+
+# A listener is silent for hours: this is how it notices that nobody is there any more.
+KEEPALIVE: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class _IdentifiedSession(Session):
@@ -58,7 +63,7 @@ class RlsReader:
         self._pool = pool
         self._identity = identity
 
-    async def fetch(self, *queries: Query) -> list[list[Row]]:
+    async def fetch(self, *queries: Query) -> list[Rows]:
         """The rows of each query, each value as bytes of Postgres' text format. See `RlsConnection.read`.
 
         Raises:
@@ -97,6 +102,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._pooler = settings.database_transaction_pooler
+        self._listen_url = settings.listen_url
         self._pool = RlsPool(
             settings.database_url,
             connection_class=RlsConnection,
@@ -147,6 +153,22 @@ class Database:
     def reader(self, identity: Identity, kind: type[RlsReader] = RlsReader) -> RlsReader:
         """A reader, which costs nothing until it fetches."""
         return kind(self._pool, identity)
+
+    async def notifications(self, channel: LiteralString) -> AsyncGenerator[Notify, None]:
+        """What is sent to a channel from now on, heard on a connection of its own. Without an address, nothing at all.
+
+        Raises:
+            psycopg.OperationalError: the connection could not be made, or was lost.
+        """
+        if self._listen_url is None:
+            return
+        connection = await AsyncConnection.connect(
+            self._listen_url, autocommit=True, application_name="api-main listener", connect_timeout=5, **KEEPALIVE
+        )
+        async with connection:
+            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+            async for notification in connection.notifies():
+                yield notification
 
     async def ping(self) -> None:
         """Ask the database for nothing, as nobody."""

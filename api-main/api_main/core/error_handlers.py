@@ -128,16 +128,21 @@ async def answer(request: Request, error: Exception) -> Response:
     return render(converted, request.scope)
 
 
+HANDLED = (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException)
+"""What has an answer; any other exception is a fault of ours, for `LastResort`."""
+
+
 def install(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
     """Answer every exception of this application; paths with one of these prefixes have a form of their own."""
     app.state.error_forms = forms
-    for kind in (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, HTTPException):
+    for kind in HANDLED:
         app.add_exception_handler(kind, answer)
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method of this path: Starlette names those of the first route alone."""
-    return [method for method in METHODS if _is_offered(request, "GET" if method == "HEAD" else method)]
+    """Every method of this path: Starlette names those of the first route alone. HEAD is answered like GET."""
+    offered = [method for method in METHODS if _is_offered(request, "GET" if method == "HEAD" else method)]
+    return [method for method in offered if method != "HEAD" or request.method != "HEAD"]
 
 
 def _is_offered(request: Request, method: str) -> bool:

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Collection
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_main.core.error_handlers import from_exception, render
@@ -53,7 +53,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         address = scope["client"][0] if scope["client"] else None
         request_facts.set({"request_id": request_id, "address": address})
@@ -82,33 +82,27 @@ class RequestContext:
         message["headers"] = headers
 
 
-class LastResort:
-    """Give every request an answer in our form, whatever happens inside."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+class CrossOrigin(CORSMiddleware):
+    """Starlette's, for requests that name an origin. Answers to others only say that the origin would matter."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        if scope["type"] != "http" or _header(scope, b"origin") is not None:
+            await super().__call__(scope, receive, send)
+            return
 
-        async def send_and_remember(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_with_vary(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"vary", b"Origin")]
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_and_remember)
-        except Exception as error:
-            if begun or scope["type"] != "http":  # nothing but to break it off
-                raise
-            converted = from_exception(error)
-            if converted.status >= 500:
-                log.exception("request_failed", code=converted.code)
-            await render(converted, scope)(scope, receive, send)
+        await self.app(scope, receive, send_with_vary)
 
 
-class Timeout:
-    """Stop a request whose answer has not begun in time. Cancelling it cancels its query as well."""
+class LastResort:
+    """Give every request an answer in our form and in time, whatever happens inside.
+
+    A request whose answer has not begun in time is cancelled, and its query with it.
+    """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
@@ -118,29 +112,40 @@ class Timeout:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        begun = False
 
         async def send_and_stop_the_clock(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if not clock.expired():  # it has, and an answer is here: a library swallowed the cancellation
                 clock.reschedule(None)
             await send(message)
 
+        clock = asyncio.timeout(self.seconds)
         try:
-            async with asyncio.timeout(self.seconds) as clock:
+            async with clock:
                 await self.app(scope, receive, send_and_stop_the_clock)
-        except TimeoutError:
-            if not clock.expired():
+        except Exception as error:
+            if begun:  # nothing but to break it off
                 raise
-            raise TimedOut from None
+            converted = TimedOut() if clock.expired() and isinstance(error, TimeoutError) else from_exception(error)
+            if converted.status >= 500:
+                log.exception("request_failed", code=converted.code)
+            await render(converted, scope)(scope, receive, send)
 
 
 class HeadAsGet:
-    """Answer HEAD like GET; the server leaves the body out (RFC 9110, section 9.3.2)."""
+    """Answer HEAD like GET; the server leaves the body out (RFC 9110, section 9.3.2).
 
-    def __init__(self, app: ASGIApp) -> None:
+    But not at paths whose GET can be used once: whoever only looks must not use it up.
+    """
+
+    def __init__(self, app: ASGIApp, used_once: Collection[str] = ()) -> None:
         self.app = app
+        self.used_once = used_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
+        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] not in self.used_once:
             scope = {**scope, "method": "GET"}
         await self.app(scope, receive, send)
 
@@ -148,19 +153,21 @@ class HeadAsGet:
 class BodyLimit:
     """Refuse a body over the limit of its path: at once where its length is declared, else as soon as it is over.
 
+    Paths that begin with one of `large` take more.
+
     FastAPI's own `max_body_size` answers some of these in plain text, around all other middleware.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, large: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, limit: int, large: tuple[str, ...] = ()) -> None:
         self.app = app
         self.limit = limit
         self.large = large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
             return
-        limit = max(self.limit, LARGEST_BODY) if scope["path"] in self.large else self.limit
+        limit = max(self.limit, LARGEST_BODY) if scope["path"].startswith(self.large) else self.limit
         if _declared_length(scope) > limit:
             raise HTTPException(413)
         received = 0
@@ -176,14 +183,24 @@ class BodyLimit:
         await self.app(scope, receive_within_limit, send)
 
 
+def _has_body(scope: Scope) -> bool:
+    """Whether a body follows (RFC 9112, section 6.3)."""
+    return any(name in {b"content-length", b"transfer-encoding"} for name, _value in scope["headers"])
+
+
 def _declared_length(scope: Scope) -> float:
     """The Content-Length; 0 without one. One with more digits than Python converts is longer than any limit."""
-    length = Headers(scope=scope).get("content-length", "")
-    if not length.isdecimal():
+    length = _header(scope, b"content-length") or b""
+    if not length.isdigit():
         return 0
     return int(length) if len(length) < 20 else float("inf")
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
+def _request_id(scope: Scope) -> str:
+    given = (_header(scope, b"x-request-id") or b"").decode("latin-1")
     return given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    """A header's first value, without the decoding of all others: this runs several times in each request."""
+    return next((value for name, value in scope["headers"] if name == wanted), None)

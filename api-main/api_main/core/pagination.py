@@ -15,6 +15,8 @@ from api_main.core.errors import InvalidCursor
 
 MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 
+COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
 CursorText = Annotated[
     str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`meta.next_cursor` of the page before")
@@ -29,8 +31,8 @@ class Cursor(BaseModel):
     id: UUID
 
     @classmethod
-    def parse(cls, text: str, order: str) -> Self:
-        """Read a cursor.
+    def parse(cls, text: str, *orders: str) -> Self:
+        """Read a cursor of one of these orders.
 
         Raises:
             InvalidCursor: it is not one of ours, or belongs to another order.
@@ -41,12 +43,12 @@ class Cursor(BaseModel):
             key.encode()  # half a surrogate pair is a UnicodeEncodeError, which is a ValueError
         except (ValueError, TypeError, RecursionError):
             raise InvalidCursor(field="cursor") from None
-        if cursor.order != order or "\x00" in key:
+        if cursor.order not in orders or "\x00" in key:
             raise InvalidCursor(field="cursor")
         return cursor
 
     @staticmethod
     def write(order: str, key: str, row_id: str) -> str:
         """The cursor of a row of our own, which needs no checking."""
-        raw = json.dumps([order, key, row_id], separators=(",", ":"), ensure_ascii=False)
+        raw = COMPACT.encode([order, key, row_id])
         return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()

@@ -6,10 +6,10 @@ trip, with libpq's pipeline mode (https://www.postgresql.org/docs/current/libpq-
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, LiteralString, Self, TypeVar
+from typing import Any, LiteralString, Self, TypeVar, overload
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, AsyncServerCursor, errors
 from psycopg.abc import PQGen
@@ -53,6 +53,34 @@ class Query:
 
     sql: LiteralString
     parameters: tuple[str | None, ...] = ()
+
+
+class Rows(Sequence[Row]):
+    """What a query returned. Values are made when they are asked for: a page needs the keys of one row alone."""
+
+    __slots__ = ("_columns", "_length", "_value")
+
+    def __init__(self, result: PGresult) -> None:
+        self._value = result.get_value
+        self._length = result.ntuples
+        self._columns = range(result.nfields)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(self._length)[index]]
+        row = range(self._length)[index]
+        return tuple([self._value(row, column) for column in self._columns])
+
+    def column(self, column: int, count: int) -> list[bytes]:
+        """One value of each of the first rows, of a column that is never null."""
+        return [self._value(row, column) or b"" for row in range(min(count, self._length))]
 
 
 class RlsConnection(AsyncConnection[Any]):
@@ -100,7 +128,7 @@ class RlsConnection(AsyncConnection[Any]):
             await pool.putconn(self)
             self._pool = None
 
-    async def read(self, identity: Identity, *queries: Query) -> list[list[Row]]:
+    async def read(self, identity: Identity, *queries: Query) -> list[Rows]:
         """Run statements in a read-only transaction of their own: one round trip, rows in text format.
 
         The transaction is the pipeline's implicit one, so an error leaves the connection clean as well.
@@ -157,7 +185,7 @@ class RlsConnection(AsyncConnection[Any]):
                 self.pgconn.finish()
             raise
 
-    def _exchange(self, *queries: Query) -> PQGen[list[list[Row]]]:
+    def _exchange(self, *queries: Query) -> PQGen[list[Rows]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         added = sum(self._send(pgconn, query) for query in queries)
@@ -170,7 +198,7 @@ class RlsConnection(AsyncConnection[Any]):
         pgconn.exit_pipeline_mode()
         failed = next((result for result in results if result.status == ExecStatus.FATAL_ERROR), None)
         if failed is None:
-            _of_the_prelude, *rows = (_rows(result) for result in results if result.status == ExecStatus.TUPLES_OK)
+            _of_the_prelude, *rows = (Rows(result) for result in results if result.status == ExecStatus.TUPLES_OK)
             return rows
         error = errors.error_from_result(failed, encoding=self.info.encoding)
         if added and not isinstance(error, errors.InvalidSqlStatementName):
@@ -192,14 +220,15 @@ class RlsConnection(AsyncConnection[Any]):
         pgconn.send_query_prepared(name, parameters)
         return True
 
-    async def _read_in_steps(self, prelude: Query, *queries: Query) -> list[list[Row]]:
+    async def _read_in_steps(self, prelude: Query, *queries: Query) -> list[Rows]:
         cursor = AsyncRawCursor(self)
         await cursor.execute("begin")
         await cursor.execute(prelude.sql, prelude.parameters)
         rows = []
         for query in queries:
             await cursor.execute(query.sql, query.parameters)
-            rows.append(_rows(cursor.pgresult) if cursor.pgresult else [])
+            assert cursor.pgresult is not None
+            rows.append(Rows(cursor.pgresult))
         await self.commit()
         return rows
 
@@ -241,9 +270,3 @@ class RlsServerCursor(AsyncServerCursor[Any]):
             if connection.identity is not None:
                 await connection.begin()
             return await super().execute(query, params, **options)
-
-
-def _rows(result: PGresult) -> list[Row]:
-    value = result.get_value
-    columns = range(result.nfields)
-    return [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     database_pool_max: int = Field(default=10, ge=1)
     database_pool_timeout: float = Field(default=5.0, gt=0, description="seconds that a request waits for a connection")
     database_transaction_pooler: bool = False
+    database_listen_url: PostgresUrl | None = None
 
     jwt_signing_keys: SecretStr | None = None
     jwt_signing_keys_file: Path | None = None
@@ -115,6 +116,14 @@ class Settings(BaseSettings):
     mail_from: str = "Hybrid Auth <noreply@localhost>"
     mail_templates: DirectoryPath | None = None
 
+    gpu_url: BaseUrl | None = None
+    gpu_signing_key: SecretStr | None = None
+    gpu_signing_key_file: Path | None = None
+    gpu_timeout: float = Field(default=20.0, gt=0, description="seconds that a request waits for api-gpu")
+    gpu_start_seconds: float = Field(default=60.0, gt=0, description="that a sleeping api-gpu may take to wake up")
+    idle_seconds: float = Field(default=300.0, ge=0, description="after which api-gpu sleeps; 0: it never does")
+    embedding_sweep_seconds: float = Field(default=15.0, gt=0, description="between two looks for tasks to embed")
+
     request_timeout: float = Field(default=30.0, gt=0, description="seconds until the answer must begin")
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     log_format: Literal["auto", "json", "console"] = "auto"
@@ -143,6 +152,20 @@ class Settings(BaseSettings):
             return self.jwt_signing_keys_file.read_text(encoding="utf-8")
         return None
 
+    @property
+    def gpu_key(self) -> str | None:
+        """The private JWK that signs our tokens for api-gpu, as JSON."""
+        if self.gpu_signing_key is not None:
+            return self.gpu_signing_key.get_secret_value()
+        if self.gpu_signing_key_file is not None:
+            return self.gpu_signing_key_file.read_text(encoding="utf-8")
+        return None
+
+    @property
+    def listen_url(self) -> str | None:
+        """Where notifications can be heard: a pooler in transaction mode passes none on."""
+        return self.database_listen_url or (None if self.database_transaction_pooler else self.database_url)
+
     @model_validator(mode="after")
     def _refuse_unsafe_settings(self) -> Self:
         if self.signing_keys is None and self.is_standalone:
@@ -151,6 +174,8 @@ class Settings(BaseSettings):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY, or the legacy SUPABASE_ANON_KEY, is required with SUPABASE_URL")
         if (self.supabase_public_key or "").startswith("sb_secret_"):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY holds a secret key, which belongs into SUPABASE_SECRET_KEY")
+        if self.gpu_url is not None and self.gpu_key is None:
+            raise ValueError("GPU_SIGNING_KEY or GPU_SIGNING_KEY_FILE is required with GPU_URL: api-gpu wants tokens")
         if self.environment != "development":
             self._refuse_placeholders()
         if self.is_production and "*" in self.cors_origins:
@@ -164,6 +189,8 @@ class Settings(BaseSettings):
             "LEGACY_JWT_SECRET": self.legacy_jwt_secret,
             "SUPABASE_JWT_SECRET": self.supabase_jwt_secret,
             "SMTP_URL": self.smtp_url,
+            "DATABASE_LISTEN_URL": self.database_listen_url,
+            "GPU_SIGNING_KEY": self.gpu_key,
         }
         for name, secret in secrets.items():
             value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret

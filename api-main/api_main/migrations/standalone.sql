@@ -26,6 +26,9 @@ alter role authenticated set statement_timeout = '8s';
 revoke create on schema public from public;
 grant usage on schema public to anon, authenticated, service_role;
 
+create schema if not exists extensions;
+grant usage on schema extensions to anon, authenticated, service_role;
+
 create schema if not exists auth;
 grant usage on schema auth to anon, authenticated, service_role, auth_admin;
 
@@ -140,8 +143,31 @@ create unique index if not exists one_time_tokens_user_id_token_type_key
   on auth.one_time_tokens (user_id, token_type);
 create index if not exists one_time_tokens_token_hash_hash_idx on auth.one_time_tokens using hash (token_hash);
 
+do $$ begin
+  create type auth.code_challenge_method as enum ('s256', 'plain');
+exception when duplicate_object then null;
+end $$;
+
+create table if not exists auth.flow_state (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid references auth.users on delete cascade,
+  auth_code text,
+  code_challenge_method auth.code_challenge_method,
+  code_challenge text,
+  provider_type text not null,
+  provider_access_token text,
+  provider_refresh_token text,
+  created_at timestamptz,
+  updated_at timestamptz,
+  authentication_method text not null,
+  auth_code_issued_at timestamptz
+);
+create index if not exists idx_auth_code on auth.flow_state (auth_code);
+create index if not exists idx_user_id_auth_method on auth.flow_state (user_id, authentication_method);
+
 grant select, insert, update, delete
-  on auth.users, auth.identities, auth.sessions, auth.mfa_amr_claims, auth.one_time_tokens to auth_admin, service_role;
+  on auth.users, auth.identities, auth.sessions, auth.mfa_amr_claims, auth.one_time_tokens, auth.flow_state
+  to auth_admin, service_role;
 
 -- The legacy per-claim settings win over the claims object, as on Supabase; the prelude blanks them.
 create or replace function auth.uid() returns uuid language sql stable

@@ -11,11 +11,11 @@ from api_main.core.envelope import Meta, page_body, success_body
 from api_main.core.errors import InvalidCursor
 from api_main.core.pagination import Cursor
 from api_main.core.preconditions import etag
-from api_main.core.prelude import Query, Row
+from api_main.core.prelude import Query, Rows
 from api_main.tasks import queries, repository
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
-from api_main.tasks.schemas import Bulk, BulkResult, TaskListQuery, TaskRead, TaskSearchQuery, TaskWrite
+from api_main.tasks.schemas import Bulk, BulkResult, TaskListQuery, TaskRead, TaskWrite
 
 
 async def read(reader: RlsReader, task_id: UUID) -> tuple[bytes, str]:
@@ -43,16 +43,6 @@ async def list_page(reader: RlsReader, wanted: TaskListQuery) -> bytes:
         return _page(rows, wanted.limit, wanted.sort, None)
     rows, counted = await _fetch(reader, queries.page(wanted), queries.total(wanted))
     return _page(rows, wanted.limit, wanted.sort, int(counted[0][0] or 0))
-
-
-async def search_page(reader: RlsReader, wanted: TaskSearchQuery) -> bytes:
-    """A page of matches, best first, as the answer's body.
-
-    Raises:
-        InvalidCursor
-    """
-    (rows,) = await _fetch(reader, queries.search(wanted))
-    return _page(rows, wanted.limit, queries.BY_RANK, None)
 
 
 async def create(session: RlsSession, form: TaskWrite) -> Task:
@@ -112,20 +102,19 @@ async def write_bulk(session: RlsSession, bulk: Bulk) -> BulkResult:
     )
 
 
-async def _fetch(reader: RlsReader, *statements: Query) -> list[list[Row]]:
+async def _fetch(reader: RlsReader, *statements: Query) -> list[Rows]:
     try:
         return await reader.fetch(*statements)
     except DataError:  # all else was validated: the cursor's key is not of the type of this order
         raise InvalidCursor(field="cursor") from None
 
 
-def _page(rows: list[Row], limit: int, order: str, total: int | None) -> bytes:
-    more, rows = len(rows) > limit, rows[:limit]
+def _page(rows: Rows, limit: int, order: str, total: int | None) -> bytes:
     cursor = None
-    if more:
-        _task, key, row_id = rows[-1]
+    if len(rows) > limit:
+        _task, key, row_id = rows[limit - 1]
         cursor = Cursor.write(order, (key or b"").decode(), (row_id or b"").decode())
-    return page_body((row[0] or b"" for row in rows), Meta(limit=limit, total=total, next_cursor=cursor))
+    return page_body(rows.column(0, limit), Meta(limit=limit, total=total, next_cursor=cursor))
 
 
 def _refuse(

@@ -13,15 +13,17 @@ from api_main.auth.api_keys import ApiKeys, KeyKind
 from api_main.auth.dependencies import CurrentAccounts, bearer
 from api_main.auth.errors import InvalidToken, SessionEnded
 from api_main.auth.events import SecurityEvent, record
+from api_main.auth.issuers import own_issuer_name
 from api_main.auth.links import EmailLinks
 from api_main.auth.principal import Principal
 from api_main.auth.protocol.errors import CallerBanned, CallerNotFound, NotAdmin, ProtocolError, Words
+from api_main.auth.redemption import Redemption
 from api_main.auth.redirects import Redirects
+from api_main.auth.service import Accounts
 from api_main.auth.sessions import SessionState
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.errors import ApiError, Unauthenticated
 
-SERVICE_ROLE = "service_role"
 INVALID_KEY = Words(401, "no_authorization", "Invalid API key")
 NO_SUBJECT = Words(403, "bad_jwt", "invalid claim: missing sub claim")
 
@@ -60,6 +62,8 @@ async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAcc
     except InvalidToken as refused:
         record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
         raise
+    if principal.issuer != own_issuer_name(request.app.state.settings):
+        raise InvalidToken  # somebody else's word opens tasks, but no account of ours
     refusal = REFUSALS.get(await accounts.session_state(principal))
     if refusal is not None:
         raise refusal
@@ -81,10 +85,13 @@ async def require_admin(
 
 async def _is_service_token(request: Request, token: str) -> bool:
     verifier: TokenVerifier = request.app.state.service_verifier
+    accounts: Accounts = request.app.state.accounts
     try:
-        return (await verifier.verify(token)).role == SERVICE_ROLE
+        principal = await verifier.verify(token)
     except InvalidToken:
         return False
+    # One that was signed by hand belongs to no session. An account's own ends like any other.
+    return principal.session is None or await accounts.session_state(principal) is SessionState.LIVE
 
 
 async def get_redirect(request: Request, redirect_to: Annotated[str | None, Query()] = None) -> str:
@@ -102,6 +109,11 @@ async def get_links(request: Request) -> EmailLinks:
     return links
 
 
+async def get_redemption(request: Request) -> Redemption:
+    redemption: Redemption = request.app.state.redemption
+    return redemption
+
+
 async def get_administration(request: Request) -> Administration:
     administration: Administration = request.app.state.administration
     return administration
@@ -116,5 +128,6 @@ Caller = Annotated[Principal, Depends(get_caller)]
 RedirectTo = Annotated[str, Depends(get_redirect)]
 Changes = Annotated[AccountChanges, Depends(get_changes)]
 Links = Annotated[EmailLinks, Depends(get_links)]
+Redeeming = Annotated[Redemption, Depends(get_redemption)]
 Admin = Annotated[Administration, Depends(get_administration)]
 LinksOfAdmin = Annotated[AdminLinks, Depends(get_admin_links)]

@@ -17,7 +17,6 @@ TOTP = Words(422, "mfa_totp_enroll_not_enabled", "MFA enroll is disabled for TOT
 WEB3 = Words(422, "web3_provider_disabled", "Web3 provider is disabled")
 PASSKEYS = Words(422, "passkey_disabled", "Passkeys are disabled")
 ID_TOKEN = Words(400, "provider_disabled", "Sign-in with ID tokens is disabled")
-FLOW = Words(404, "flow_state_not_found", "invalid flow state, no valid flow state found")
 SCIM = Words(404, "feature_disabled", "SCIM is disabled")
 OAUTH_SERVER = Words(404, "feature_disabled", "OAuth server is disabled")
 
@@ -41,7 +40,7 @@ OFF = {
 }
 # Below one account: `admin/users/<id>/…`.
 OFF_OF_USER = {"factors": TOTP, "passkeys": PASSKEYS}
-GRANTS = {"id_token": ID_TOKEN, "web3": WEB3, "pkce": FLOW}
+GRANTS = {"id_token": ID_TOKEN, "web3": WEB3}
 OFF_PROVIDERS = (
     *("apple", "azure", "bitbucket", "discord", "facebook", "figma", "fly", "github", "gitlab", "google", "kakao"),
     *("keycloak", "linkedin", "linkedin_oidc", "notion", "phone", "slack", "slack_oidc", "snapchat", "spotify"),

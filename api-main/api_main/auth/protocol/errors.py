@@ -76,6 +76,11 @@ WORDS: Mapping[type[core.ApiError], Words] = {
     CallerBanned: Words(403, "user_banned", "User is banned"),
     NotAdmin: Words(403, "not_admin", "User not allowed"),
     auth.OneTimeTokenInvalid: Words(403, "otp_expired", "Token has expired or is invalid"),
+    auth.FlowNotFound: Words(404, "flow_state_not_found", "invalid flow state, no valid flow state found"),
+    auth.FlowExpired: Words(422, "flow_state_expired", "invalid flow state, flow state has expired"),
+    auth.CodeVerifierWrong: Words(
+        400, "bad_code_verifier", "code challenge does not match previously saved code verifier"
+    ),
     auth.UserNotFound: Words(404, "user_not_found", "User not found"),
     core.NotFound: Words(404, "not_found", "404 page not found"),
     core.MethodNotAllowed: Words(405, "method_not_allowed", "405 method not allowed"),
@@ -92,6 +97,7 @@ WORDS: Mapping[type[core.ApiError], Words] = {
     auth.SamePassword: Words(422, "same_password", "New password should be different from the old password."),
     auth.ReauthenticationInvalid: Words(422, "reauthentication_not_valid", "Nonce has expired or is invalid"),
     OtpDisabled: Words(422, "otp_disabled", "Signups not allowed for otp"),
+    auth.MailTooSoon: Words(429, "over_email_send_rate_limit"),
     core.TooManyRequests: Words(429, "over_request_rate_limit", "Request rate limit reached"),
     core.ServiceUnavailable: Words(503, "unexpected_failure"),
     core.TimedOut: Words(504, "request_timeout", "Processing this request timed out, please retry after a moment."),

@@ -1,20 +1,24 @@
 """`/auth/v1`: links and codes by mail. Every request for one is answered alike, and at once; the mail comes after."""
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from api_main.auth import pkce
 from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
-from api_main.auth.links import EmailLinks, LinkType
+from api_main.auth.links import Destination, EmailLinks, LinkType
+from api_main.auth.one_time_tokens import TokenKind
 from api_main.auth.protocol import disabled
-from api_main.auth.protocol.dependencies import Caller, Links, RedirectTo, check_key
+from api_main.auth.protocol.dependencies import Caller, Changes, Links, Redeeming, RedirectTo, check_key
 from api_main.auth.protocol.errors import OtpDisabled, ProtocolError, Words, words_for
 from api_main.auth.protocol.json_route import JsonRoute
 from api_main.auth.protocol.schemas import EmailForm, OtpForm, ResendForm, VerifyForm
+from api_main.auth.redemption import Redemption
+from api_main.auth.redirects import with_fragment, with_query
 from api_main.auth.service import Accounts
+from api_main.auth.sessions import Device
 from api_main.auth.user_object import Tokens
 from api_main.core.errors import ApiError
 
@@ -22,6 +26,7 @@ router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_c
 
 ACCEPTED = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
 EMAIL_MISSING = Words(400, "validation_failed", "One of email or phone must be set")
+NO_EMAIL = Words(422, "validation_failed", "Reauthentication requires the user to have an email or a phone number")
 RESEND_TYPE = Words(400, "validation_failed", "Missing one of these types: signup, email_change, sms, phone_change")
 VERIFY_TYPE = Words(400, "validation_failed", "Invalid email verification type")
 VERIFY_TOKEN = Words(400, "validation_failed", "Verify requires a token or a token hash")
@@ -30,7 +35,7 @@ OAUTH_ERRORS = {400: "invalid_request", 401: "unauthorized_client", 403: "access
 
 @router.post("/recover")
 async def recover(form: EmailForm, links: Links, redirect_to: RedirectTo, later: Later) -> dict[str, Any]:
-    later.do(links.send, LinkType.RECOVERY, _email(form), redirect_to)
+    later.do(links.send, LinkType.RECOVERY, _email(form), Destination(redirect_to, form.challenge))
     return {}
 
 
@@ -42,18 +47,18 @@ async def send_magic_link(
     email = _email(form)
     if not form.create_user and not await accounts.exists(email):
         raise OtpDisabled  # as Supabase Auth says it, to those who ask in this way
-    later.do(_send_magic_link, accounts, links, form, email, redirect_to)
+    later.do(_send_magic_link, accounts, links, form, email, Destination(redirect_to, form.challenge))
     return {}
 
 
 @router.post("/resend")
 async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later: Later) -> dict[str, Any]:
-    email = _email(form)
+    email, to = _email(form), Destination(redirect_to, form.challenge)
     match form.type:
         case "signup":
-            later.do(links.send, LinkType.SIGNUP, email, redirect_to)
+            later.do(links.send, LinkType.SIGNUP, email, to)
         case "email_change":
-            later.do(links.resend_email_change, email, redirect_to)
+            later.do(links.resend_email_change, email, to)
         case "sms" | "phone_change":
             raise ProtocolError(disabled.PHONE)
         case _:
@@ -62,20 +67,23 @@ async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later:
 
 
 @router.get("/reauthenticate")
-async def reauthenticate(caller: Caller, links: Links, later: Later) -> dict[str, Any]:
+async def reauthenticate(caller: Caller, changes: Changes, links: Links, later: Later) -> dict[str, Any]:
+    if not (await changes.read(caller)).email:
+        raise ProtocolError(NO_EMAIL)
+    await links.require_due(caller.subject, TokenKind.REAUTHENTICATION)
     later.do(links.send_reauthentication, caller.subject)
     return {}
 
 
 @router.post("/verify", response_model=Tokens)
-async def verify(form: VerifyForm, links: Links, device: CurrentDevice) -> Tokens | JSONResponse:
+async def verify(form: VerifyForm, redemption: Redeeming, device: CurrentDevice) -> Tokens | JSONResponse:
     if form.phone:
         raise ProtocolError(disabled.PHONE)
     kind = _link_type(form.type)
     if form.token_hash:
-        tokens = await links.redeem(kind, form.token_hash, device)
+        tokens = await redemption.redeem(kind, form.token_hash, device)
     elif form.token and form.email is not None:
-        tokens = await links.redeem_code(kind, form.email, form.token, device)
+        tokens = await redemption.redeem_code(kind, form.email, form.token, device)
     else:
         raise ProtocolError(VERIFY_TOKEN)
     return tokens or JSONResponse({"msg": ACCEPTED, "code": "200"})
@@ -83,28 +91,41 @@ async def verify(form: VerifyForm, links: Links, device: CurrentDevice) -> Token
 
 @router.get("/verify")
 async def follow_link(
-    links: Links,
+    redemption: Redeeming,
     device: CurrentDevice,
     redirect_to: RedirectTo,
     token: Annotated[str, Query()] = "",
     kind: Annotated[str, Query(alias="type")] = "",
 ) -> RedirectResponse:
-    """A link in a mail: on to the site, with a session or the reason why not in the fragment."""
+    """A link in a mail: on to the site, with a session, a code (PKCE), or the reason why not."""
+    is_pkce = token.startswith(pkce.PREFIX)
     try:
-        found = _link_type(kind)
-        tokens = await links.redeem(found, token, device)
+        follow = _follow_to_code(redemption, kind, token) if is_pkce else _follow(redemption, kind, token, device)
+        outcome = await follow
     except ApiError as error:
-        return _redirect(redirect_to, _in_fragment(error))
+        outcome = _reason(error)
+    to = with_query(redirect_to, outcome) if is_pkce else redirect_to
+    # Whoever reads only one of the two finds out all the same; but a code is for the server alone.
+    return RedirectResponse(to if "code" in outcome else with_fragment(to, outcome), status_code=303)
+
+
+async def _follow(redemption: Redemption, kind: str, token: str, device: Device) -> dict[str, Any]:
+    tokens = await redemption.redeem(_link_type(kind), token, device)
     if tokens is None:
-        return _redirect(redirect_to, {"message": ACCEPTED})
+        return {"message": ACCEPTED}
     session = tokens.model_dump(include={"access_token", "expires_at", "expires_in", "refresh_token", "token_type"})
-    return _redirect(redirect_to, {**session, "type": found})
+    return {**session, "type": kind}
 
 
-async def _send_magic_link(accounts: Accounts, links: EmailLinks, form: OtpForm, email: str, redirect_to: str) -> None:
+async def _follow_to_code(redemption: Redemption, kind: str, token: str) -> dict[str, Any]:
+    code = await redemption.redeem_for_code(_link_type(kind), token)
+    return {"message": ACCEPTED} if code is None else {"code": code}
+
+
+async def _send_magic_link(accounts: Accounts, links: EmailLinks, form: OtpForm, email: str, to: Destination) -> None:
     if form.create_user:
         await accounts.add_without_password(email, form.data or {})
-    await links.send(LinkType.MAGIC_LINK, email, redirect_to)
+    await links.send(LinkType.MAGIC_LINK, email, to)
 
 
 def _email(form: EmailForm) -> str:
@@ -122,14 +143,10 @@ def _link_type(text: str) -> LinkType:
         raise ProtocolError(VERIFY_TYPE) from None
 
 
-def _in_fragment(error: ApiError) -> dict[str, str]:
+def _reason(error: ApiError) -> dict[str, str]:
     words = words_for(error)
     return {
         "error": OAUTH_ERRORS.get(words.status, "server_error"),
         "error_code": words.code,
         "error_description": words.message or error.message,
     }
-
-
-def _redirect(to: str, fragment: dict[str, Any]) -> RedirectResponse:
-    return RedirectResponse(f"{to.partition('#')[0]}#{urlencode(fragment)}", status_code=303)

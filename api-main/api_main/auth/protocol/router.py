@@ -9,9 +9,9 @@ from api_main.auth.account_changes import AccountChange
 from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
 from api_main.auth.errors import EmailTaken, InvalidCredentials, InvalidRefreshToken
-from api_main.auth.links import LinkType
+from api_main.auth.links import Destination, LinkType
 from api_main.auth.protocol import admin_router, disabled, links_router
-from api_main.auth.protocol.dependencies import Caller, Changes, Links, RedirectTo, check_key
+from api_main.auth.protocol.dependencies import Caller, Changes, Links, Redeeming, RedirectTo, check_key
 from api_main.auth.protocol.errors import NotAdmin, ProtocolError, UnsupportedGrant, UserAlreadyExists, Words
 from api_main.auth.protocol.json_route import JsonRoute
 from api_main.auth.protocol.schemas import Credentials, SignUp, UserChange, revealed
@@ -23,6 +23,7 @@ from api_main.core.settings import Settings
 
 router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_class=JsonRoute)
 
+CODE_MISSING = Words(400, "validation_failed", "invalid request: both auth code and code verifier should be non-empty")
 PASSWORD_MISSING = Words(422, "validation_failed", "Signup requires a valid password")
 
 
@@ -47,7 +48,7 @@ async def sign_up(
     except EmailTaken:
         raise UserAlreadyExists from None
     if isinstance(answer, UserObject):
-        later.do(links.send, LinkType.SIGNUP, form.email, redirect_to)
+        later.do(links.send, LinkType.SIGNUP, form.email, Destination(redirect_to, form.challenge))
     return answer
 
 
@@ -55,6 +56,7 @@ async def sign_up(
 async def issue_token(
     form: Credentials,
     accounts: CurrentAccounts,
+    redemption: Redeeming,
     device: CurrentDevice,
     grant_type: Annotated[str, Query()] = "",
 ) -> Tokens:
@@ -70,6 +72,10 @@ async def issue_token(
             if not form.refresh_token:
                 raise InvalidRefreshToken
             return await accounts.refresh(form.refresh_token)
+        case "pkce":
+            if not form.auth_code or not form.code_verifier:
+                raise ProtocolError(CODE_MISSING)
+            return await redemption.exchange(form.auth_code, form.code_verifier, device)
         case _ if grant_type in disabled.GRANTS:
             raise ProtocolError(disabled.GRANTS[grant_type])
         case _:
@@ -92,7 +98,7 @@ async def change_user(
     change = AccountChange(revealed(form.password), form.nonce, form.email, form.data)
     user = await changes.change(caller, change)
     if form.email is not None and user.new_email == form.email:
-        later.do(links.send_email_change, user.id, redirect_to)
+        later.do(links.send_email_change, user.id, Destination(redirect_to, form.challenge))
     return user
 
 
