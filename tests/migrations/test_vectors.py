@@ -6,7 +6,7 @@ from psycopg.errors import RaiseException
 
 from api_main.migrations.setup import prepare_database
 from tests.migrations.databases import rows, run_prelude
-from tests.migrations.servers import Server
+from tests.postgres_servers import Server
 
 VECTORS = "select to_regclass('public.task_embeddings') is not null"
 AVAILABLE = """
