@@ -5,17 +5,18 @@
 
 import os
 import socket
-import sys
-from pathlib import Path
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from api_gpu.parent.configuration import ProcessSettings
-from api_gpu.parent.server_process import HANDOVER_FD, LISTEN_FD
+from api_gpu.parent.server_process import HANDOVER_FD, IDLE_EXITS, LISTEN_FD, WAKE_UPS
 from api_gpu.serving.doorkeeper import Admits, wait_for_admission
 from api_gpu.serving.parent_death import die_with_parent
+from api_gpu.settings import Settings
+from service_wire.service_token import ServiceTokenRefused, subject_of
 
 Work = Callable[[], int]
 """How much is being done or waits to be done besides the open requests."""
@@ -50,22 +51,12 @@ def serve_alone(create: Callable[[], Application], listener: socket.socket, sett
     serve(*create(), listener, None, settings)
 
 
-def token_check() -> Admits:
-    """What tells good tokens from bad ones, by the keys of the environment."""
-    from service_wire.service_token import (  # noqa: PLC0415
-        ServiceTokenRefused,
-        ServiceTokenVerifier,
-        parse_key,
-        subject_of,
-    )
-
-    file = os.environ.get("SERVICE_TOKEN_KEYS_FILE")
-    document = os.environ.get("SERVICE_TOKEN_KEYS") or (Path(file).read_text(encoding="utf-8") if file else "")
-    verifier = ServiceTokenVerifier(parse_key(document))
+def token_check(settings: Settings) -> Admits:
+    """What tells good tokens from bad ones."""
 
     def admits(method: str, target: str, token: str) -> bool:
         try:
-            verifier.verify(token, subject_of(method, target))
+            settings.verifier.verify(token, subject_of(method, target))
         except ServiceTokenRefused:
             return False
         return True
@@ -74,16 +65,25 @@ def token_check() -> Admits:
 
 
 def create() -> Application:
-    """The application of `api_gpu.main`, and its engine's work."""
-    from api_gpu.main import create_app  # noqa: PLC0415  everything heavy
-    from api_gpu.settings import Settings  # noqa: PLC0415
+    """The application of `api_gpu.main`, and the work of its engine."""
+    from api_gpu import metrics  # noqa: PLC0415  here begins what is heavy
+    from api_gpu.main import from_environment  # noqa: PLC0415
 
-    app = create_app(Settings())
+    app = from_environment()
+    metrics.WAKE_UPS.inc(int(os.environ.get(WAKE_UPS, "0")))
+    metrics.IDLE_EXITS.inc(int(os.environ.get(IDLE_EXITS, "0")))
     return Application(app, lambda: app.state.engine.in_flight)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """What the parent starts."""
     try:
-        serve_under_parent(token_check(), create)
-    except (OSError, ValueError) as error:
-        sys.exit(f"{error}.")
+        settings = Settings()
+    except ValidationError:
+        create()  # says what is wrong with them, and exits
+        raise
+    serve_under_parent(token_check(settings), create)
+
+
+if __name__ == "__main__":
+    main()

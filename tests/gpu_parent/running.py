@@ -20,8 +20,13 @@ from service_wire.service_token import ServiceTokenIssuer, generate_key, public_
 SECONDS = 60.0  # for anything that should be a matter of moments
 KEY = generate_key()
 ISSUER = ServiceTokenIssuer(KEY)
-ADDRESS = re.compile(r"asleep address=\('127\.0\.0\.1', (\d+)\)")
-DEFAULTS = {"GPU_PORT": "0", "IDLE_SECONDS": "300", "SERVICE_TOKEN_KEYS": json.dumps(public_keys(KEY))}
+PORT = re.compile(r"asleep port=(\d+)")
+DEFAULTS = {
+    "GPU_PORT": "0",
+    "IDLE_SECONDS": "300",
+    "LOG_FORMAT": "console",
+    "SERVICE_TOKEN_KEYS": json.dumps(public_keys(KEY)),
+}
 
 
 class Answer(NamedTuple):
@@ -64,13 +69,12 @@ class Parent:
         own = {**os.environ, **DEFAULTS, "STAND_IN": str(directory), **environment}
         command = [sys.executable, "-m", "tests.gpu_parent.stand_in"]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, env=own, stderr=log)
+            self.process = subprocess.Popen(command, env=own, stdout=log, stderr=log)
 
     @cached_property
     def port(self) -> int:
-        found: list[str] = []
-        wait_until(lambda: found.extend(ADDRESS.findall(self.log.read_text())) or found, "the parent listens")
-        return int(found[0])
+        self.says("asleep")
+        return int(PORT.findall(self.log.read_text())[0])
 
     @property
     def starts(self) -> int:

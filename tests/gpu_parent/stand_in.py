@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
+from api_gpu.settings import Settings
 from starlette.types import Message, Receive, Scope, Send
 
 from api_gpu.__main__ import listen
@@ -86,7 +87,7 @@ def _widen_the_exit() -> None:
 
 def main() -> int:
     if sys.argv[1:]:
-        serve_under_parent(token_check(), create)
+        serve_under_parent(token_check(Settings()), create)
         return 0
     settings = ProcessSettings.read()
     listener = listen(settings.host, settings.port)

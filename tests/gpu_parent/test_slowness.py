@@ -43,7 +43,7 @@ def test_waiting_for_a_slow_writer_costs_no_processor_time(new_parent: NewParent
 
 
 def _processor_seconds(pid: int) -> float:
-    return sum(Process(pid).cpu_times()[:2])
+    return float(sum(Process(pid).cpu_times()[:2]))
 
 
 def test_a_request_that_began_asleep_is_finished_awake(new_parent: NewParent) -> None:

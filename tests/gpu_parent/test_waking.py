@@ -72,7 +72,7 @@ def test_the_metrics_count_wake_ups_and_idle_exits(new_parent: NewParent) -> Non
     parent.call()
     parent.says("asleep", times=2)
     metrics = parent.call("/metrics", {}, method="GET").body.splitlines()
-    assert {"api_gpu_wake_ups_total 1", "api_gpu_idle_exits_total 1"} <= set(metrics)
+    assert {"api_gpu_wake_ups_total 1.0", "api_gpu_idle_exits_total 1.0"} <= set(metrics)
 
 
 def test_asleep_it_is_small_also_after_it_has_been_awake(new_parent: NewParent) -> None:

@@ -17,7 +17,7 @@ class ProcessSettings(NamedTuple):
         start_seconds: what a server may take until it is ready.
         stall_seconds: what a caller may take to send a request, or to read an answer.
         drain_seconds: what open requests are given when everything is told to stop.
-        json_logs: whether the parent's lines are JSON.
+        log_format: of the parent's lines: auto, json or console.
     """
 
     host: str = "127.0.0.1"
@@ -26,7 +26,7 @@ class ProcessSettings(NamedTuple):
     start_seconds: float = 60.0
     stall_seconds: float = 30.0
     drain_seconds: float = 35.0
-    json_logs: bool = False
+    log_format: str = "auto"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -44,7 +44,7 @@ class ProcessSettings(NamedTuple):
             start_seconds=_number(given, "START_SECONDS", default.start_seconds, least=0.1),
             stall_seconds=_number(given, "STALL_SECONDS", default.stall_seconds, least=0.1),
             drain_seconds=_number(given, "DRAIN_SECONDS", default.drain_seconds),
-            json_logs=given.get("LOG_FORMAT") == "json",
+            log_format=given.get("LOG_FORMAT", default.log_format),
         )
 
 

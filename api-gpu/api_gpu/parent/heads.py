@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 LONGEST = 16_384  # bytes of a request's head
@@ -57,12 +58,19 @@ def read_head(data: bytes) -> Head | None:
     return Head(line[1].decode(), line[2].decode(), bearer[1].decode() if bearer else "")
 
 
-def answer(status: int, error: str = "", *, text: str = "", headers: tuple[str, ...] = ()) -> bytes:
-    """Write a whole answer, after which the connection is closed.
+def answer(status: int, body: Mapping[str, object] | str, *headers: str) -> bytes:
+    """Write a whole answer, JSON or text, after which the connection is closed."""
+    content = (body if isinstance(body, str) else json.dumps(body)).encode()
+    kind = "text/plain; version=0.0.4; charset=utf-8" if isinstance(body, str) else "application/json"
+    lines = [
+        f"HTTP/1.1 {status} {REASONS[status]}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(content)}",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + content
 
-    The body is `text`, or an error as the Open Inference Protocol has them.
-    """
-    body = (text or json.dumps({"error": error} if error else {})).encode()
-    kind = "text/plain; version=0.0.4; charset=utf-8" if text else "application/json"
-    lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+def refusal(status: int, error: str, *headers: str) -> bytes:
+    """Write an error as the Open Inference Protocol has it."""
+    return answer(status, {"error": error}, *headers)

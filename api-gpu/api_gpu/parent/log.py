@@ -1,24 +1,23 @@
 """The parent's lines, in the form of the server's: JSON, or words for a terminal."""
 
+import contextlib
 import json
 import sys
 from datetime import UTC, datetime
 
 
 class Log:
-    """Writes to standard error. A reader that has gone away is no reason to fail."""
+    """Writes to standard output. A reader that has gone away is no reason to fail."""
 
-    def __init__(self, *, json_lines: bool) -> None:
-        self._json = json_lines
+    def __init__(self, form: str) -> None:
+        self._as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
 
-    def __call__(self, event: str, **fields: object) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        if self._json:
-            line = json.dumps({"timestamp": at, "level": "info", "logger": "api_gpu.parent", "event": event, **fields})
+    def __call__(self, event: str, *, level: str = "info", **fields: object) -> None:
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        if self._as_json:
+            line = json.dumps({**fields, "event": event, "level": level, "timestamp": at})
         else:
-            line = " ".join([at, event, *(f"{name}={value}" for name, value in fields.items())])
-        try:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-        except OSError:
-            pass
+            line = " ".join([at, f"[{level}]", event, *(f"{name}={value}" for name, value in fields.items())])
+        with contextlib.suppress(OSError):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()

@@ -16,6 +16,8 @@ from api_gpu.parent.heads import Head
 
 LISTEN_FD = "API_GPU_LISTEN_FD"
 HANDOVER_FD = "API_GPU_HANDOVER_FD"
+WAKE_UPS = "API_GPU_WAKE_UPS"  # so far, for the server's metrics
+IDLE_EXITS = "API_GPU_IDLE_EXITS"
 COMMAND = (sys.executable, "-m", "api_gpu.server")
 SCM_MAX_FD = 253  # descriptors in one message (unix(7))
 
@@ -40,7 +42,7 @@ class Report:
 class ServerProcess:
     """One run of the server, with the listening socket inherited."""
 
-    def __init__(self, listener: socket.socket, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, listener: socket.socket, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self.state = State.CHECKING
         self.deadline: float | None = None
         self.socket, theirs = socket.socketpair()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from api_gpu.parent.caller import Caller, HungUp
-from api_gpu.parent.heads import Head, NotARequest, answer
+from api_gpu.parent.heads import Head, NotARequest, refusal
 
 MOST_WAITING = 1024
 AT_ONCE = 64  # connections accepted before anything else gets its turn
@@ -75,7 +75,7 @@ class WaitingRoom:
         late = [caller for caller in self._callers.values() if not caller.head and caller.deadline < now]
         for caller in late:
             if caller.has_begun and not caller.leaving:
-                self.dismiss(caller, answer(408, "The request took too long to arrive."))
+                self.dismiss(caller, refusal(408, "the request took too long to arrive"))
             else:
                 self._close(caller)
 
@@ -114,7 +114,7 @@ class WaitingRoom:
         except HungUp:
             self._close(caller)
         except NotARequest as error:
-            self.dismiss(caller, answer(error.status, f"{error}."))
+            self.dismiss(caller, refusal(error.status, str(error)))
 
     def _judge(self, caller: Caller) -> None:
         if caller.head is None:

@@ -7,27 +7,26 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Sequence
 
 from api_gpu.parent.configuration import ProcessSettings
-from api_gpu.parent.heads import Head, answer
+from api_gpu.parent.heads import Head, answer, refusal
 from api_gpu.parent.log import Log
-from api_gpu.parent.server_process import COMMAND, Report, ServerProcess, State
+from api_gpu.parent.server_process import COMMAND, IDLE_EXITS, WAKE_UPS, Report, ServerProcess, State
 from api_gpu.parent.waiting_room import WaitingRoom
 
 LEAVING_SECONDS = 15.0
 LONGEST_BACKOFF_SECONDS = 30.0
 HEALTHY = {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
-UNAUTHORIZED = answer(401, "A valid service token is needed.", headers=("WWW-Authenticate: Bearer",))
+UNAUTHORIZED = refusal(401, "a service token that is good for this request is required", "WWW-Authenticate: Bearer")
 
 
 class WakeUp:
     """The parent: in one thread, and never waiting for a single caller."""
 
-    def __init__(self, listener: socket.socket, settings: ProcessSettings, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, listener: socket.socket, settings: ProcessSettings, command: tuple[str, ...] = COMMAND) -> None:
         listener.setblocking(False)
         self._listener, self._settings, self._command = listener, settings, command
-        self._log = Log(json_lines=settings.json_logs)
+        self._log = Log(settings.log_format)
         self._selector = selectors.DefaultSelector()
         self._room = WaitingRoom(listener, self._selector, settings.stall_seconds, self._reply)
         self._server: ServerProcess | None = None
@@ -39,7 +38,7 @@ class WakeUp:
     def run(self) -> int:
         """Work until SIGTERM or SIGINT, and until the server has finished; return the exit code."""
         self._watch_signals()
-        self._log("asleep", address=self._listener.getsockname())
+        self._log("asleep", port=self._listener.getsockname()[1])
         while self._stop_by is None or self._server or len(self._room):
             self._room.listen(wanted=self._stop_by is None and not self._serves())
             busy = self._server or len(self._room) or self._stop_by
@@ -56,21 +55,20 @@ class WakeUp:
     def _reply(self, head: Head) -> bytes | None:
         """What is said without the server. While one cannot start, nobody waits for it."""
         if head.path in HEALTHY:
-            return answer(200)
+            return answer(200, {"live" if head.path.endswith("live") else "ready": True})
         if head.path == "/metrics":
-            return answer(200, text=self._metrics())
+            return answer(200, self._metrics())
         if not head.token:
             return UNAUTHORIZED
         return self._unavailable() if time.monotonic() < self._not_before else None
 
     def _unavailable(self) -> bytes:
         seconds = max(1, math.ceil(self._not_before - time.monotonic()))
-        return answer(503, "The server is not available.", headers=(f"Retry-After: {seconds}",))
+        return refusal(503, "the server is not available", f"Retry-After: {seconds}")
 
     def _metrics(self) -> str:
-        counts = {"wake_ups": self._wake_ups, "idle_exits": self._idle_exits}
-        lines = [f"# TYPE api_gpu_{name} counter\napi_gpu_{name}_total {count}" for name, count in counts.items()]
-        return "\n".join([*lines, ""])
+        counts = {"api_gpu_wake_ups_total": self._wake_ups, "api_gpu_idle_exits_total": self._idle_exits}
+        return "".join(f"# TYPE {name} counter\n{name} {count}.0\n" for name, count in counts.items())
 
     # The server
 
@@ -80,7 +78,7 @@ class WakeUp:
         if first is None or first.head is None or self._stop_by is not None:
             return
         if self._server is None:
-            counts = {"API_GPU_WAKE_UPS": str(self._wake_ups + 1), "API_GPU_IDLE_EXITS": str(self._idle_exits)}
+            counts = {WAKE_UPS: str(self._wake_ups + 1), IDLE_EXITS: str(self._idle_exits)}
             self._server = ServerProcess(self._listener, self._command, {**os.environ, **counts})
             self._selector.register(self._server.socket, selectors.EVENT_READ, self._on_reports)
         if self._server.state is State.CHECKING and self._asks_for is None:
@@ -103,7 +101,7 @@ class WakeUp:
         elif report == Report.ADMITTED:
             self._wake_ups += 1
             self._asks_for, server.state = None, State.STARTING
-            self._log("waking up", pid=server.pid)
+            self._log("waking_up", pid=server.pid)
         elif report == Report.READY:
             server.state, server.deadline, self._failures = State.SERVING, None, 0
             self._hand_over(server)
@@ -135,9 +133,11 @@ class WakeUp:
             backoff = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (self._failures - 1))
             self._not_before = time.monotonic() + backoff
             self._room.dismiss_waiting(self._unavailable())
-            self._log("could not start", exit_code=code, retry_after=backoff)
+            self._log("could_not_start", level="error", exit_code=code, retry_after=backoff)
         elif server.state is not State.CHECKING:
-            self._log("asleep" if server.state is State.LEAVING else "died", pid=server.pid, exit_code=code)
+            asleep = server.state is State.LEAVING or self._stop_by is not None
+            event, level = ("asleep", "info") if asleep else ("died", "error")
+            self._log(event, level=level, pid=server.pid, exit_code=code)
 
     def _end_what_is_late(self, now: float) -> None:
         self._room.sweep(now)
