@@ -8,15 +8,13 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from api_gpu.parent.configuration import ProcessSettings
 from api_gpu.parent.server_process import HANDOVER_FD, IDLE_EXITS, LISTEN_FD, WAKE_UPS
 from api_gpu.serving.doorkeeper import Admits, wait_for_admission
 from api_gpu.serving.parent_death import die_with_parent
-from api_gpu.settings import Settings
-from service_wire.service_token import ServiceTokenRefused, subject_of
+from service_wire.service_token import ServiceTokenRefused, ServiceTokenVerifier, subject_of
 
 Work = Callable[[], int]
 """How much is being done or waits to be done besides the open requests."""
@@ -51,12 +49,12 @@ def serve_alone(create: Callable[[], Application], listener: socket.socket, sett
     serve(*create(), listener, None, settings)
 
 
-def token_check(settings: Settings) -> Admits:
+def token_check(keys: ServiceTokenVerifier) -> Admits:
     """What tells good tokens from bad ones."""
 
     def admits(method: str, target: str, token: str) -> bool:
         try:
-            settings.verifier.verify(token, subject_of(method, target))
+            keys.verify(token, subject_of(method, target))
         except ServiceTokenRefused:
             return False
         return True
@@ -77,12 +75,14 @@ def create() -> Application:
 
 def main() -> None:
     """What the parent starts."""
+    from api_gpu.settings import Settings  # noqa: PLC0415
+
     try:
-        settings = Settings()
-    except ValidationError:
-        create()  # says what is wrong with them, and exits
+        keys = Settings().verifier
+    except ValueError:
+        create()  # says what is wrong with the settings, and exits
         raise
-    serve_under_parent(token_check(settings), create)
+    serve_under_parent(token_check(keys), create)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ class Parent:
         self.trouble("")
         (directory / "starts").touch()
         own = {**os.environ, **DEFAULTS, "STAND_IN": str(directory), **environment}
-        command = [sys.executable, "-m", "tests.gpu_parent.stand_in"]
+        module = "parent" if own["IDLE_SECONDS"] != "0" else "stand_in"
+        command = [sys.executable, "-m", f"tests.gpu_parent.{module}"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, env=own, stdout=log, stderr=log)
 

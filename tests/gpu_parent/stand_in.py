@@ -1,11 +1,9 @@
-"""The parent with a tiny application in place of the models.
+"""The server with a tiny application in place of the models, under a parent or alone.
 
-`python -m tests.gpu_parent.stand_in` is the parent (with IDLE_SECONDS=0 the server alone), `… server` the server.
 Every start is noted in the file STAND_IN/starts; STAND_IN/trouble names what is to go wrong.
 """
 
 import asyncio
-import ctypes
 import os
 import subprocess
 import sys
@@ -13,18 +11,15 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from api_gpu.settings import Settings
 from starlette.types import Message, Receive, Scope, Send
 
 from api_gpu.__main__ import listen
-from api_gpu.parent import waiting_room
 from api_gpu.parent.configuration import ProcessSettings
-from api_gpu.parent.wake_up import WakeUp
+from api_gpu.parent.server_process import LISTEN_FD
 from api_gpu.server import Application, serve_alone, serve_under_parent, token_check
+from service_wire.service_token import ServiceTokenVerifier, parse_key
 
 DIRECTORY = Path(os.environ["STAND_IN"])
-COMMAND = (sys.executable, "-m", "tests.gpu_parent.stand_in", "server")
-PR_SET_CHILD_SUBREAPER = 36
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,20 +80,10 @@ def _widen_the_exit() -> None:
     Door.shut, Door.hand_back, Door.report = slow_shut, slow_hand_back, slow_report  # type: ignore[assignment,method-assign]
 
 
-def main() -> int:
-    if sys.argv[1:]:
-        serve_under_parent(token_check(Settings()), create)
-        return 0
-    settings = ProcessSettings.read()
-    listener = listen(settings.host, settings.port)
-    if not settings.idle_seconds:
-        serve_alone(create, listener, settings)
-        return 0
-    if "SUBREAPER" in os.environ:  # as process 1 is without asking
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    waiting_room.MOST_WAITING = int(os.environ.get("MOST_WAITING", waiting_room.MOST_WAITING))
-    return WakeUp(listener, settings, COMMAND).run()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    keys = ServiceTokenVerifier(parse_key(os.environ["SERVICE_TOKEN_KEYS"]))
+    if LISTEN_FD in os.environ:
+        serve_under_parent(token_check(keys), create)
+    else:
+        settings = ProcessSettings.read()
+        serve_alone(create, listen(settings.host, settings.port), settings)

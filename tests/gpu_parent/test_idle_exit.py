@@ -7,8 +7,8 @@ from tests.gpu_parent.conftest import NewParent
 from tests.gpu_parent.running import SECONDS, Parent, head, wait_until
 
 IDLE = 0.1
-OF_EACH_KIND = 50
-ROUNDS = 10
+OF_EACH_KIND = 100
+ROUNDS = 5
 REQUESTS = 2 * OF_EACH_KIND * ROUNDS
 
 

@@ -13,7 +13,7 @@ FULL = 200
 
 
 def test_a_slow_writer_asleep_wakes_nobody_blocks_nobody_and_does_not_stay(new_parent: NewParent) -> None:
-    parent = new_parent(STALL_SECONDS=str(STALL))
+    parent = new_parent(GPU_STALL_SECONDS=str(STALL))
     with parent.connect() as slow:
         received = _trickle(slow, head())
         assert parent.starts == 0
@@ -58,7 +58,7 @@ def test_a_request_that_began_asleep_is_finished_awake(new_parent: NewParent) ->
 
 
 def test_a_slow_writer_awake_is_cut_off_and_the_server_sleeps(new_parent: NewParent) -> None:
-    parent = new_parent(STALL_SECONDS=str(STALL), IDLE_SECONDS="0.1")
+    parent = new_parent(GPU_STALL_SECONDS=str(STALL), IDLE_SECONDS="0.1")
     with parent.connect() as slow:
         slow.sendall(head("/work", 1_000_000) + b"x")
         parent.says("awake")
@@ -68,7 +68,7 @@ def test_a_slow_writer_awake_is_cut_off_and_the_server_sleeps(new_parent: NewPar
 
 
 def test_a_slow_head_awake_is_cut_off_and_the_server_sleeps(new_parent: NewParent) -> None:
-    parent = new_parent(STALL_SECONDS=str(STALL), IDLE_SECONDS="0.1")
+    parent = new_parent(GPU_STALL_SECONDS=str(STALL), IDLE_SECONDS="0.1")
     with parent.connect() as slow:
         slow.sendall(head() + head()[:50])
         parent.says("awake")
@@ -78,7 +78,7 @@ def test_a_slow_head_awake_is_cut_off_and_the_server_sleeps(new_parent: NewParen
 
 
 def test_a_slow_reader_is_cut_off_and_the_server_sleeps(new_parent: NewParent) -> None:
-    parent = new_parent(STALL_SECONDS=str(STALL), IDLE_SECONDS="0.1")
+    parent = new_parent(GPU_STALL_SECONDS=str(STALL), IDLE_SECONDS="0.1")
     target = "/work?bytes=100000000"
     with parent.connect() as slow:
         slow.sendall(head(target))

@@ -16,7 +16,7 @@ CALLERS = 20
 
 @pytest.mark.parametrize("trouble", ["exits", "hangs"])
 def test_while_the_server_cannot_start_callers_are_told_so_at_once(new_parent: NewParent, trouble: str) -> None:
-    parent = new_parent(START_SECONDS="1")
+    parent = new_parent(GPU_START_SECONDS="1")
     parent.trouble(trouble)
     assert parent.port
     with ThreadPoolExecutor(CALLERS) as callers:
@@ -120,7 +120,7 @@ def test_sigterm_tells_those_who_wait_to_ask_elsewhere(new_parent: NewParent) ->
 
 
 def test_a_drain_has_an_end(new_parent: NewParent) -> None:
-    parent = new_parent(DRAIN_SECONDS="1")
+    parent = new_parent(GPU_DRAIN_SECONDS="1")
     with parent.connect() as connection:
         connection.sendall(head("/work?seconds=3600"))
         parent.says("awake")

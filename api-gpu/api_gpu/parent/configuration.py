@@ -41,9 +41,9 @@ class ProcessSettings(NamedTuple):
             host=given.get("GPU_HOST", default.host),
             port=int(_number(given, "GPU_PORT", default.port, most=65_535)),
             idle_seconds=_number(given, "IDLE_SECONDS", default.idle_seconds),
-            start_seconds=_number(given, "START_SECONDS", default.start_seconds, least=0.1),
-            stall_seconds=_number(given, "STALL_SECONDS", default.stall_seconds, least=0.1),
-            drain_seconds=_number(given, "DRAIN_SECONDS", default.drain_seconds),
+            start_seconds=_number(given, "GPU_START_SECONDS", default.start_seconds, least=0.1),
+            stall_seconds=_number(given, "GPU_STALL_SECONDS", default.stall_seconds, least=0.1),
+            drain_seconds=_number(given, "GPU_DRAIN_SECONDS", default.drain_seconds),
             log_format=given.get("LOG_FORMAT", default.log_format),
         )
 
