@@ -31,9 +31,9 @@ class Authorization:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if scheme.lower() != b"bearer":
-            raise Unauthorized("a service token is required")
+            raise Unauthorized("A service token is required.")
         subject = subject_of(scope["method"], scope["raw_path"].decode("latin-1"))
         try:
             self.verifier.verify(token.strip().decode("latin-1"), subject)
         except ServiceTokenRefused:
-            raise Unauthorized("the service token is not good for this request") from None
+            raise Unauthorized("The service token is not good for this request.") from None

@@ -28,7 +28,7 @@ async def read_body(request: Request) -> bytes:
     limit: int = request.app.state.settings.gpu_max_body_bytes
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity" and coding not in CODINGS:
-        raise UnknownCoding(f"bodies may be packed with gzip or deflate, not with '{coding}'")
+        raise UnknownCoding(f"Bodies may be packed with gzip or deflate, not with '{coding}'.")
     body = await _receive(request, limit)
     if coding == "identity":
         return body
@@ -64,15 +64,15 @@ def _weighed(item: str) -> tuple[str, float]:
 async def _receive(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
-        raise BodyTooLarge(f"a body may have {limit} bytes")
+        raise BodyTooLarge(f"A body may have {limit} bytes.")
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise BodyTooLarge(f"a body may have {limit} bytes")
+                raise BodyTooLarge(f"A body may have {limit} bytes.")
     except ClientDisconnect:
-        raise CallerGone("the caller has gone") from None
+        raise CallerGone("The caller has gone.") from None
     return bytes(body)
 
 
@@ -81,11 +81,11 @@ def _unpack(body: bytes, wbits: int, limit: int) -> bytes:
     try:
         unpacked = unpacker.decompress(body, limit + 1)
     except zlib.error:
-        raise InvalidRequest("the body is not what its Content-Encoding says") from None
+        raise InvalidRequest("The body is not what its Content-Encoding says.") from None
     if len(unpacked) > limit:
-        raise BodyTooLarge(f"a body may have {limit} bytes when unpacked")
+        raise BodyTooLarge(f"A body may have {limit} bytes when unpacked.")
     if not unpacker.eof or unpacker.unused_data:
-        raise InvalidRequest("the body is not what its Content-Encoding says")
+        raise InvalidRequest("The body is not what its Content-Encoding says.")
     return unpacked
 
 

@@ -11,7 +11,7 @@ from api_gpu.errors import GpuError
 from api_gpu.openai.errors import openai_body
 from service_wire.tensors import WireError
 
-INTERNAL = "something went wrong here; the log of api-gpu says what"
+INTERNAL = "Something went wrong here; the log of api-gpu says what."
 
 
 def answer(scope: Scope, error: Exception) -> Response:

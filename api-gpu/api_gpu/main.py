@@ -17,6 +17,7 @@ from api_gpu.contract import Engine
 from api_gpu.error_answers import handle
 from api_gpu.errors import GpuError
 from api_gpu.log import configure_logging
+from api_gpu.observer import PrometheusObserver
 from api_gpu.open_inference import infer, models, repository, server
 from api_gpu.openai import embeddings
 from api_gpu.openai import models as openai_models
@@ -39,8 +40,22 @@ ROUTES = [
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that these settings ask for."""
-    raise NotImplementedError(settings)
+    """The engine that these settings ask for. Whoever brings one of its own need not have onnxruntime."""
+    from api_gpu.engine.engine import Engine as OnnxEngine  # type: ignore[import,unused-ignore]  # noqa: PLC0415
+    from api_gpu.engine.settings import EngineSettings  # type: ignore[import,unused-ignore]  # noqa: PLC0415
+
+    engine_settings = EngineSettings(
+        models_dir=settings.models_dir,
+        cache_dir=settings.cache_dir,
+        device=settings.device,
+        precision=settings.precision,
+        memory_budget_mb=settings.memory_budget_mb,
+        queue_inputs=settings.queue_inputs,
+        token_budget=settings.token_budget,
+        threads=settings.threads,
+    )
+    engine: Engine = OnnxEngine(engine_settings, PrometheusObserver())  # type: ignore[arg-type,unused-ignore]
+    return engine
 
 
 def create_app(settings: Settings, open_engine: OpenEngine = open_engine) -> Starlette:

@@ -28,12 +28,12 @@ async def deadline_of(request: Request) -> AsyncIterator[float | None]:
     try:
         async with asyncio.timeout_at(deadline) as clock:
             if milliseconds == 0:
-                raise DeadlineExceeded("the deadline has passed")
+                raise DeadlineExceeded("The deadline has passed.")
             yield deadline
     except TimeoutError:
         if not clock.expired():
             raise
-        raise DeadlineExceeded("the deadline has passed") from None
+        raise DeadlineExceeded("The deadline has passed.") from None
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
@@ -48,7 +48,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise CallerGone("the caller has gone")
+        raise CallerGone("The caller has gone.")
     finally:
         task.cancel()
         watch.cancel()
@@ -64,5 +64,5 @@ def _milliseconds(header: str | None) -> int | None:
     if header is None:
         return None
     if not (header.isascii() and header.isdigit()):
-        raise InvalidRequest(f"{DEADLINE_HEADER} must be a whole number of milliseconds")
+        raise InvalidRequest(f"{DEADLINE_HEADER} must be a whole number of milliseconds.")
     return min(int(header[:12]), LONGEST_MILLISECONDS)

@@ -102,11 +102,11 @@ class StandIn:
         if model == "slow":
             await self._wait()
         if model == "full":
-            raise QueueFull("the queue of model 'full' is full", retry_after=7)
+            raise QueueFull("The queue of the model 'full' is full.", retry_after=7)
         try:
             outputs = found.run(inputs)
         except (KeyError, ValueError) as error:
-            raise InvalidInput(f"model '{model}' cannot take this: {error}") from None
+            raise InvalidInput(f"The model '{model}' cannot take this: {error}") from None
         tokens = sum(len(text.split()) for text in inputs.get("text", ()))
         return Answer(model, chosen, outputs, tokens)
 
@@ -123,7 +123,7 @@ class StandIn:
     async def load(self, model: str) -> None:
         self._find(model, None)
         if model == "broken":
-            raise ModelUnavailable("model 'broken' cannot be loaded: its graph is damaged")
+            raise ModelUnavailable("The model 'broken' cannot be loaded: its graph is damaged.")
         self.loaded.add(model)
 
     async def unload(self, model: str) -> None:
@@ -153,6 +153,7 @@ class StandIn:
         return [{"name": name, "version": version or "1", "inference_count": 0} for name in names]
 
     def is_ready(self, model: str, version: str | None) -> bool:
+        self._find(model, None)
         return model in self.loaded and any(
             model == state.name and version in {None, state.version} for state in self.index()
         )
@@ -161,4 +162,4 @@ class StandIn:
         for model in MODELS:
             if model.name == name and version in {None, *model.versions}:
                 return model, version or model.versions[-1]
-        raise ModelNotFound(f"there is no model '{name}'" + (f" of version '{version}'" if version else ""))
+        raise ModelNotFound(f"There is no model '{name}'" + (f" of version '{version}'" if version else ""))

@@ -53,7 +53,7 @@ def test_what_json_cannot_carry_may_be_had_as_binary(caller: Caller) -> None:
     response = caller.post(URL, content=body, headers=headers)
     assert (response.status_code, response.json()) == (
         400,
-        {"error": "tensor 'x': JSON cannot carry its NaN or infinity"},
+        {"error": "Tensor 'x': JSON cannot carry its NaN or infinity."},
     )
     body, headers = encode_request(InferRequest(id=None, inputs=(tensor,), parameters=BINARY_OUTPUT))
     response = caller.post(URL, content=body, headers=headers)
@@ -148,7 +148,7 @@ def test_what_breaks_inside_is_an_error_in_the_same_form_and_in_the_log(
     with structlog.testing.capture_logs() as events:
         response = caller.post(URL, json={"inputs": [ONE]}, headers={"X-Request-ID": "id-of-this-one"})
     assert response.status_code == 500
-    assert "something went wrong" in response.json()["error"]
+    assert "Something went wrong" in response.json()["error"]
     assert response.headers["x-request-id"] == "id-of-this-one"
     assert "request_failed" in {event["event"] for event in events}
 

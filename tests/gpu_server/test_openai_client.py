@@ -65,7 +65,7 @@ def test_the_models_are_listed(client: OpenAI, service_key: dict[str, Any]) -> N
     assert len({model.id for model in listed}) == len(listed)
     one = client.with_options(api_key=issuer.issue(f"GET /v1/models/{MODEL}")).models.retrieve(MODEL)
     assert (one.id, one.object, one.owned_by) == (MODEL, "model", "api-gpu")
-    with pytest.raises(openai.NotFoundError, match="there is no model 'none'"):
+    with pytest.raises(openai.NotFoundError, match="There is no model 'none'"):
         client.with_options(api_key=issuer.issue("GET /v1/models/none")).models.retrieve("none")
 
 
@@ -83,7 +83,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no text": ([], "not empty"),
     "token ids": ([1, 2, 3], "token ids"),
     "lists of token ids": ([[1, 2], [3]], "token ids"),
-    "numbers among texts": (["x", 1], "each input must be a string"),
+    "numbers among texts": (["x", 1], "Each input must be a string"),
     "an object": ({"text": "x"}, "must be a string"),
     "null": (None, "must be a string"),
     "too many": (["x"] * 2049, "may have 2048 inputs, not 2049"),
@@ -126,7 +126,7 @@ def test_what_is_wrong_is_named(caller: Caller, members: dict[str, Any], param: 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 100_000], ids=["nothing", "a list", "cut off", "deep"])
 def test_a_body_that_is_no_object_is_refused(caller: Caller, body: bytes) -> None:
     response = caller.post("/v1/embeddings", content=body)
-    assert (response.status_code, response.json()["error"]["message"]) == (400, "the body must be a JSON object")
+    assert (response.status_code, response.json()["error"]["message"]) == (400, "The body must be a JSON object.")
 
 
 def test_an_unknown_model_is_not_found(client: OpenAI) -> None:

@@ -68,7 +68,7 @@ def test_a_deadline_ends_the_wait(engine: StandIn, caller: Caller) -> None:
     withdrawn = engine.withdrawn
     headers = {DEADLINE_HEADER: "100"}
     response = caller.post(SLOW, json={"inputs": []}, headers=headers)
-    assert (response.status_code, response.json()) == (504, {"error": "the deadline has passed"})
+    assert (response.status_code, response.json()) == (504, {"error": "The deadline has passed."})
     assert engine.withdrawn == withdrawn + 1
 
 

@@ -160,7 +160,7 @@ def test_configuration_and_statistics_are_there(triton: Triton) -> None:
 
 
 FAILURES: dict[str, tuple[Callable[[Triton], Any], str, str]] = {
-    "no model": (lambda triton: triton.infer("none", pair()), "404", "there is no model 'none'"),
+    "no model": (lambda triton: triton.infer("none", pair()), "404", "There is no model 'none'"),
     "no version": (lambda triton: triton.infer("add-sub", pair(), model_version="9"), "404", "of version '9'"),
     "no input": (lambda triton: triton.infer("add-sub", pair()[:1]), "400", "INPUT1"),
     "no output": (
@@ -175,11 +175,11 @@ FAILURES: dict[str, tuple[Callable[[Triton], Any], str, str]] = {
     ),
     "full": (lambda triton: triton.infer("full", []), "429", "is full"),
     "cannot load": (lambda triton: triton.load_model("broken"), "503", "its graph is damaged"),
-    "load nothing": (lambda triton: triton.load_model("none"), "404", "there is no model 'none'"),
+    "load nothing": (lambda triton: triton.load_model("none"), "404", "There is no model 'none'"),
     "another configuration": (lambda triton: triton.load_model("add-sub", config="{}"), "400", "parameters"),
-    "unload nothing": (lambda triton: triton.unload_model("none"), "404", "there is no model"),
-    "metadata of nothing": (lambda triton: triton.get_model_metadata("none"), "404", "there is no model"),
-    "statistics of nothing": (lambda triton: triton.get_inference_statistics("none"), "404", "there is no model"),
+    "unload nothing": (lambda triton: triton.unload_model("none"), "404", "There is no model"),
+    "metadata of nothing": (lambda triton: triton.get_model_metadata("none"), "404", "There is no model"),
+    "statistics of nothing": (lambda triton: triton.get_inference_statistics("none"), "404", "There is no model"),
     "not served": (lambda triton: triton.get_trace_settings(), "404", "Not Found"),
     "shared memory": (lambda triton: triton.infer("add-sub", [in_shared_memory()]), "400", "shared memory"),
 }

@@ -51,7 +51,7 @@ def _chosen(outputs: Mapping[str, Array], requested: tuple[RequestedOutput, ...]
     names = [output.name for output in requested] or list(outputs)
     unknown = [name for name in names if name not in outputs]
     if unknown:
-        raise InvalidInput(f"the model has no output '{unknown[0]}'; it has {', '.join(outputs)}")
+        raise InvalidInput(f"The model has no output '{unknown[0]}'; it has {', '.join(outputs)}.")
     return tuple(Tensor(name, outputs[name]) for name in names)
 
 
@@ -60,7 +60,7 @@ def _header_length(request: Request) -> int | None:
     if header is None:
         return None
     if not (header.isascii() and header.isdigit() and len(header) < 20):
-        raise InvalidRequest(f"{HEADER_LENGTH} must be a whole number of bytes")
+        raise InvalidRequest(f"{HEADER_LENGTH} must be a whole number of bytes.")
     return int(header)
 
 

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from api_gpu.addressed import engine_of, model_of
 from api_gpu.contract import TensorMetadata
-from api_gpu.errors import NotReady
+from api_gpu.errors import ModelNotFound, ModelUnavailable, NotReady
 
 
 async def metadata(request: Request) -> Response:
@@ -29,11 +29,15 @@ async def ready(request: Request) -> Response:
     """200 if the model would answer at once.
 
     Raises:
-        NotReady: it is not loaded, or there is no such model.
+        NotReady: it is not loaded, cannot be, or is not there.
     """
     model, version = model_of(request)
-    if not engine_of(request).is_ready(model, version):
-        raise NotReady(f"model '{model}' is not ready")
+    try:
+        is_ready = engine_of(request).is_ready(model, version)
+    except (ModelNotFound, ModelUnavailable) as error:
+        raise NotReady(error.message) from None
+    if not is_ready:
+        raise NotReady(f"The model '{model}' is not loaded.")
     return JSONResponse({"name": model, "ready": True})
 
 

@@ -21,7 +21,7 @@ async def index(request: Request) -> Response:
     """Every version of every model; `{"ready": true}` asks for those alone that are loaded."""
     only_ready = (await _read(request)).get("ready", False)
     if not isinstance(only_ready, bool):
-        raise InvalidRequest("ready must be true or false")
+        raise InvalidRequest("ready must be true or false.")
     states = engine_of(request).index()
     return JSONResponse([_described(state) for state in states if state.state == "READY" or not only_ready])
 
@@ -31,7 +31,7 @@ async def load(request: Request) -> Response:
     async with deadline_of(request):
         parameters = (await _read(request)).get("parameters")
         if parameters:
-            raise InvalidRequest("a model is loaded as it stands in the repository: parameters are not served")
+            raise InvalidRequest("A model is loaded as it stands in the repository: parameters are not served.")
         model, _version = model_of(request)
         await while_connected(request, engine_of(request).load(model))
     return Response()
@@ -57,7 +57,7 @@ async def _read(request: Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        raise InvalidRequest("the body must be a JSON object, or nothing")
+        raise InvalidRequest("The body must be a JSON object, or nothing.")
     return parsed
 
 

@@ -47,10 +47,10 @@ async def _embed(engine: Engine, asked: EmbeddingsRequest, deadline: float | Non
 def _check(asked: EmbeddingsRequest, model: ModelMetadata) -> None:
     outputs = {tensor.name: tensor for tensor in model.outputs}
     if OUTPUT not in outputs or INPUT not in {tensor.name for tensor in model.inputs}:
-        raise InvalidParameter("model", f"model '{asked.model}' makes no embeddings of text")
+        raise InvalidParameter("model", f"The model '{asked.model}' makes no embeddings of text.")
     width = outputs[OUTPUT].shape[-1]
     if asked.dimensions not in (None, width):
-        raise InvalidParameter("dimensions", f"the embeddings of model '{asked.model}' have {width} dimensions")
+        raise InvalidParameter("dimensions", f"The embeddings of the model '{asked.model}' have {width} dimensions.")
 
 
 def _in_base64(vectors: Array) -> Sequence[str]:

@@ -32,7 +32,7 @@ class EmbeddingsRequest:
         except (ValueError, RecursionError):
             members = None
         if not isinstance(members, dict):
-            raise InvalidRequest("the body must be a JSON object")
+            raise InvalidRequest("The body must be a JSON object.")
         return cls(
             model=_model(members.get("model")),
             texts=_texts(members.get("input")),
@@ -43,22 +43,22 @@ class EmbeddingsRequest:
 
 def _model(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise InvalidParameter("model", "model must be the name of a model")
+        raise InvalidParameter("model", "model must be the name of a model.")
     return value
 
 
 def _texts(value: Any) -> tuple[bytes, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts:
-        raise InvalidParameter("input", "input must be a string, or a list of strings that is not empty")
+        raise InvalidParameter("input", "input must be a string, or a list of strings that is not empty.")
     if all(_is_tokens(item) for item in texts):
-        raise InvalidParameter("input", "input must be text: token ids mean something else to each model")
+        raise InvalidParameter("input", "input must be text: token ids mean something else to each model.")
     if not all(isinstance(text, str) for text in texts):
-        raise InvalidParameter("input", "each input must be a string")
+        raise InvalidParameter("input", "Each input must be a string.")
     if len(texts) > MOST_INPUTS:
-        raise InvalidParameter("input", f"a request may have {MOST_INPUTS} inputs, not {len(texts)}")
+        raise InvalidParameter("input", f"A request may have {MOST_INPUTS} inputs, not {len(texts)}.")
     if "" in texts:
-        raise InvalidParameter("input", "an input is an empty string")
+        raise InvalidParameter("input", "An input is an empty string.")
     return _encoded(texts)
 
 
@@ -70,16 +70,16 @@ def _encoded(texts: list[str]) -> tuple[bytes, ...]:
     try:
         return tuple(text.encode() for text in texts)
     except UnicodeEncodeError:
-        raise InvalidParameter("input", "an input holds half of a surrogate pair, which is no text") from None
+        raise InvalidParameter("input", "An input holds half of a surrogate pair, which is no text.") from None
 
 
 def _encoding_format(value: Any) -> str:
     if value not in (None, "float", "base64"):
-        raise InvalidParameter("encoding_format", "encoding_format must be float or base64")
+        raise InvalidParameter("encoding_format", "encoding_format must be float or base64.")
     return value or "float"
 
 
 def _dimensions(value: Any) -> int | None:
     if value is not None and (type(value) is not int or value < 1):
-        raise InvalidParameter("dimensions", "dimensions must be a whole number greater than 0")
+        raise InvalidParameter("dimensions", "dimensions must be a whole number greater than 0.")
     return value

@@ -1,0 +1,1 @@
+"""Thumbnails, normalized pixels and perceptual hashes of pictures."""
