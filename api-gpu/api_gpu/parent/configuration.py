@@ -35,24 +35,30 @@ class ProcessSettings(NamedTuple):
         Raises:
             UnusableSetting: a number is none, or out of range.
         """
-        given = {name: value for name, value in environment.items() if value}
-        default = cls()
-        return cls(
-            host=given.get("GPU_HOST", default.host),
-            port=int(_number(given, "GPU_PORT", default.port, most=65_535)),
-            idle_seconds=_number(given, "IDLE_SECONDS", default.idle_seconds),
-            start_seconds=_number(given, "GPU_START_SECONDS", default.start_seconds, least=0.1),
-            stall_seconds=_number(given, "GPU_STALL_SECONDS", default.stall_seconds, least=0.1),
-            drain_seconds=_number(given, "GPU_DRAIN_SECONDS", default.drain_seconds),
-            log_format=given.get("LOG_FORMAT", default.log_format),
-        )
+        given = {name: environment[name] for name in VARIABLES if environment.get(name)}
+        values = {VARIABLES[name]: text if name in TEXTS else _number(name, text) for name, text in given.items()}
+        return cls()._replace(**values)
 
 
-def _number(given: Mapping[str, str], name: str, unset: float, *, least: float = 0, most: float = 86_400) -> float:
+VARIABLES = {
+    "GPU_HOST": "host",
+    "GPU_PORT": "port",
+    "IDLE_SECONDS": "idle_seconds",
+    "GPU_START_SECONDS": "start_seconds",
+    "GPU_STALL_SECONDS": "stall_seconds",
+    "GPU_DRAIN_SECONDS": "drain_seconds",
+    "LOG_FORMAT": "log_format",
+}
+TEXTS = {"GPU_HOST", "LOG_FORMAT"}
+BOUNDS = {"GPU_PORT": (0, 65_535), "GPU_START_SECONDS": (0.1, 86_400), "GPU_STALL_SECONDS": (0.1, 86_400)}
+
+
+def _number(name: str, text: str) -> float:
+    least, most = BOUNDS.get(name, (0, 86_400))
     try:
-        value = float(given.get(name, unset))
+        value = int(text) if name == "GPU_PORT" else float(text)
     except ValueError:
-        raise UnusableSetting(f"{name} is not a number.") from None
+        raise UnusableSetting(f"{name} is not a number") from None
     if not least <= value <= most:
-        raise UnusableSetting(f"{name} is not between {least} and {most}.")
+        raise UnusableSetting(f"{name} is not between {least} and {most}")
     return value

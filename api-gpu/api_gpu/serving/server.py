@@ -28,6 +28,7 @@ class Server(uvicorn.Server):
             ws="none",
             lifespan="on",
             log_config=None,
+            log_level="warning",  # the application and the parent say what there is to say
             access_log=False,
             server_header=False,
             timeout_keep_alive=int(KEEP_ALIVE_SECONDS),
