@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import onnxruntime as ort  # type: ignore[import-untyped]  # it has no stubs
+import onnxruntime as ort
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 SILENT = 4  # ONNX Runtime writes to stderr what it also raises

@@ -85,7 +85,10 @@ class Execution:
             outputs = self._session.run(feeds, shrink=shrink)
         finally:
             times.infer += time.perf_counter() - stacked
-        return list(self._pipeline.unstack(outputs, len(items)))
+        try:
+            return list(self._pipeline.unstack(outputs, len(items)))
+        except GpuError as error:
+            return [error] * len(items)
 
 
 def _explained(failure: RunFailed) -> GpuError:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]  # it has no stubs
+import onnxruntime as ort
 
 from api_gpu.engine.device import CUDA, Device, open_session
 from api_gpu.models.datatypes import datatype_of, to_bytes

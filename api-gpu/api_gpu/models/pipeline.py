@@ -137,6 +137,7 @@ def elements(inputs: Tensors, name: str) -> list[bytes]:
         InvalidInput
     """
     array = inputs[name]
-    if array.dtype != object or array.size != len(array):
+    values = array.reshape(-1).tolist()
+    if array.dtype != object or len(values) != len(array) or not all(isinstance(value, bytes) for value in values):
         raise InvalidInput(f'The input "{name}" must be of datatype BYTES and shape [{len(array)}].')
-    return [bytes(element) for element in array.reshape(-1)]
+    return values
