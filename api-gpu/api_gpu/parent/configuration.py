@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 
 class UnusableSetting(Exception):
@@ -36,8 +36,10 @@ class ProcessSettings(NamedTuple):
             UnusableSetting: a number is none, or out of range.
         """
         given = {name: environment[name] for name in VARIABLES if environment.get(name)}
-        values = {VARIABLES[name]: text if name in TEXTS else _number(name, text) for name, text in given.items()}
-        return cls()._replace(**values)
+        values: dict[str, Any] = {
+            VARIABLES[name]: text if name in TEXTS else _number(name, text) for name, text in given.items()
+        }
+        return cls(**values)
 
 
 VARIABLES = {
