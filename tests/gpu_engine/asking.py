@@ -1,13 +1,16 @@
 """Requests to an engine, and waiting for what it does."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from api_gpu.engine import Engine
+from api_gpu.engine.session import Session
 
 PATIENCE = 30.0  # seconds, on a machine that does much else
 
@@ -32,5 +35,20 @@ async def ask(engine: Engine, model: str, x: Any, version: str | None = None, **
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  it looks at what others do
             await asyncio.sleep(0.005)
+
+
+def hold_up(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], Callable[[], None]]:
+    """Let every batch stand before its graph: the sizes of those that have come there, and what lets them go on."""
+    standing: list[int] = []
+    free = threading.Event()
+    run = Session.run
+
+    def wait_and_run(session: Session, feeds: Any, **options: Any) -> Any:
+        standing.append(len(next(iter(feeds.values()))))
+        assert free.wait(PATIENCE)
+        return run(session, feeds, **options)
+
+    monkeypatch.setattr(Session, "run", wait_and_run)
+    return standing, free.set

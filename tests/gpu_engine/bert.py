@@ -10,7 +10,6 @@ Array = NDArray[np.float64]
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-
 def _erf(numbers: Array) -> Array:
     return np.fromiter(map(math.erf, numbers.flat), float, numbers.size).reshape(numbers.shape)
 

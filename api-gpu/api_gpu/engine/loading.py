@@ -31,7 +31,6 @@ class Runnable:
     """A model in memory, warmed up."""
 
     files: ModelFiles
-    definition: Definition
     pipeline: Pipeline
     execution: Execution
     on_cuda: bool
@@ -43,16 +42,17 @@ def load(files: ModelFiles, environment: Environment) -> Runnable:
     Raises:
         UnusableModel
     """
-    definition = files.definition()
+    definition = files.definition
     device = Device("cpu") if definition.device == "cpu" else environment.device
     session = Session(files.graph, device, environment.threads, cpu_nodes=definition.cpu_nodes)
-    pipeline = _pipeline(files, definition, session, environment)
+    pipeline = _pipeline(files, session, environment)
     execution = Execution(session, pipeline)
     _warm_up(execution, pipeline, session, definition)
-    return Runnable(files, definition, pipeline, execution, session.on_cuda)
+    return Runnable(files, pipeline, execution, session.on_cuda)
 
 
-def _pipeline(files: ModelFiles, definition: Definition, session: Session, environment: Environment) -> Pipeline:
+def _pipeline(files: ModelFiles, session: Session, environment: Environment) -> Pipeline:
+    definition = files.definition
     # Each kind is imported when a model needs it: Pillow and tokenizers take their time at a cold start.
     kind = "cuda" if session.on_cuda else "cpu"
     match definition.pipeline:
