@@ -9,14 +9,13 @@ import socket
 import time
 
 from api_gpu.parent.configuration import ProcessSettings
-from api_gpu.parent.heads import Head, answer, refusal
+from api_gpu.parent.heads import HEALTHY, METRICS, Head, answer, refusal
 from api_gpu.parent.log import Log
 from api_gpu.parent.server_process import COMMAND, IDLE_EXITS, WAKE_UPS, Report, ServerProcess, State
 from api_gpu.parent.waiting_room import WaitingRoom
 
 LEAVING_SECONDS = 15.0
 LONGEST_BACKOFF_SECONDS = 30.0
-HEALTHY = {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 UNAUTHORIZED = refusal(401, "a service token that is good for this request is required", "WWW-Authenticate: Bearer")
 
 
@@ -56,7 +55,7 @@ class WakeUp:
         """What is said without the server. While one cannot start, nobody waits for it."""
         if head.path in HEALTHY:
             return answer(200, {"live" if head.path.endswith("live") else "ready": True})
-        if head.path == "/metrics":
+        if head.path == METRICS:
             return answer(200, self._metrics())
         if not head.token:
             return UNAUTHORIZED

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_gpu.parent.heads import HEALTHY, METRICS
+
 UNAUTHORIZED = 401
-QUIET = {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/metrics"}
+QUIET = {*HEALTHY, METRICS}
 
 
 class Activity:
