@@ -88,3 +88,16 @@ def test_kept_alive_connections_outlive_many_servers(new_parent: NewParent) -> N
 
     assert len(asyncio.run(talk())) == 5
     wait_until(lambda: not parent.children, "nobody is there any more")
+
+
+def test_who_waits_longer_than_the_server_may_be_idle_is_answered(new_parent: NewParent) -> None:
+    parent = new_parent(IDLE_SECONDS="0.001")
+    parent.trouble("slow")
+
+    async def everybody() -> None:
+        clients = [Client(parent.port, keeps_alive=False) for _number in range(OF_EACH_KIND)]
+        await asyncio.gather(*(client.call() for client in clients))
+        for client in clients:
+            client.close()
+
+    asyncio.run(everybody())

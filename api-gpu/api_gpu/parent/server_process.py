@@ -1,7 +1,7 @@
 """The server as the parent sees it: a child at the other end of a socket pair, and how far it has come.
 
-Upwards go single bytes (`Report`), downwards first one line per request whose token is in question, then
-connections (SCM_RIGHTS). The child's end closes with the child, and ours with us.
+Upwards go single bytes (`Report`); downwards first one line per request whose token is in question, then connections
+(SCM_RIGHTS), and after the last of them `ALL`. The child's end closes with the child, and ours with us.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ WAKE_UPS = "API_GPU_WAKE_UPS"  # so far, for the server's metrics
 IDLE_EXITS = "API_GPU_IDLE_EXITS"
 COMMAND = (sys.executable, "-m", "api_gpu.server")
 SCM_MAX_FD = 253  # descriptors in one message (unix(7))
+SOME, ALL = b"s", b"a"
 
 
 class State(Enum):
@@ -60,11 +61,12 @@ class ServerProcess:
             self.socket.send(f"{head.method} {head.target} {head.token}\n".encode())
 
     def hand_over(self, connections: Sequence[socket.socket]) -> None:
-        """Pass connections on. The caller closes its own ends."""
+        """Pass on everybody who has waited. The caller closes its own ends."""
         with contextlib.suppress(OSError):
             for start in range(0, len(connections), SCM_MAX_FD):
                 numbers = [connection.fileno() for connection in connections[start : start + SCM_MAX_FD]]
-                socket.send_fds(self.socket, [b"C"], numbers)
+                socket.send_fds(self.socket, [SOME], numbers)
+            self.socket.send(ALL)
 
     def reports(self) -> Iterator[tuple[bytes, list[socket.socket]]]:
         """What has been said since the last time, each with the connections that came with it."""

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterable
 
-from api_gpu.parent.server_process import SCM_MAX_FD, Report
+from api_gpu.parent.server_process import ALL, SCM_MAX_FD, Report
 from api_gpu.serving.connection import Connection
 
 AT_ONCE = 64
@@ -21,6 +21,8 @@ class Door:
     def __init__(self, listener: socket.socket, handover: socket.socket | None, new: Callable[[], Connection]) -> None:
         self._listener, self._handover, self._new = listener, handover, new
         self._loop = asyncio.get_running_loop()
+        self.has_all = handover is None
+        """Whether everybody who had waited has come: who leaves before would lose them."""
         self._entering: set[asyncio.Task[object]] = set()
         listener.setblocking(False)
 
@@ -55,7 +57,11 @@ class Door:
         for start in range(0, len(given), SCM_MAX_FD):
             some = given[start : start + SCM_MAX_FD]
             numbers = [connection.transport.get_extra_info("socket").fileno() for connection in some]
-            socket.send_fds(self._handover, [Report.KEPT], numbers)
+            try:
+                socket.send_fds(self._handover, [Report.KEPT], numbers)
+            except OSError as error:  # what is not taken is closed with the rest of us
+                log.warning("Connections could not be handed back: %s", error)
+                return
             for connection in some:
                 connection.transport.abort()  # closes our end alone
 
@@ -80,6 +86,7 @@ class Door:
             return
         except OSError:
             message, numbers = b"", []
+        self.has_all = self.has_all or message == ALL
         if not message:
             self._loop.remove_reader(self._handover)
             gone()

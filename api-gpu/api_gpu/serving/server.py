@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
         while not self.should_exit:
             await asyncio.sleep(step)
             self._abort_what_stalls(time.monotonic())
-            if self._handover and self._may_leave():
+            if self._handover and self._door.has_all and self._may_leave():
                 await self._leave()
 
     def _abort_what_stalls(self, now: float) -> None:
