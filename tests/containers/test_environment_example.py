@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
+from api_gpu.parent.configuration import VARIABLES, ProcessSettings
 from api_gpu.settings import Settings as GpuSettings
 from api_main.core.settings import PLACEHOLDER, AdminSettings, Settings
 from local_stack.configuration import Configuration
@@ -20,7 +21,7 @@ SHOWN: dict[str, str] = {
     if (match := ASSIGNMENT.fullmatch(line))
 }
 MODELS: list[type[BaseSettings]] = [Settings, AdminSettings, Configuration, GpuSettings]
-FIELDS = {name.upper() for model in MODELS for name in model.model_fields}
+FIELDS = {name.upper() for model in MODELS for name in model.model_fields} | set(VARIABLES)
 DEFAULTS = {
     name: field.default
     for name, field in Settings.model_fields.items()
@@ -66,6 +67,7 @@ def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(settings: Setting
     shown = GpuSettings(_env_file=tmp_path / ".env")  # the one that `settings` was made of
     ours = {name: field.default for name, field in GpuSettings.model_fields.items() if field.default is not None}
     assert {name: getattr(shown, name) for name in ours} == ours
+    assert ProcessSettings.read(SHOWN) == ProcessSettings()
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -106,3 +108,9 @@ def test_compose_passes_on_every_setting_that_a_container_may_need() -> None:
     supabase = {name for name in settings if name.startswith("SUPABASE_")}  # compose is the system without it
     files = {"JWT_SIGNING_KEYS_FILE", "GPU_SIGNING_KEY_FILE"}
     assert passed == settings - supabase - files - {"DATABASE_TRANSACTION_POOLER", "DATABASE_LISTEN_URL"}
+
+
+def test_compose_passes_on_every_setting_of_api_gpu_that_its_container_may_need() -> None:
+    passed = set(read_compose()["services"]["api-gpu"]["environment"])
+    of_the_image = {"GPU_HOST", "GPU_PORT", "MODELS_DIR", "CACHE_DIR", "LOG_FORMAT", "SERVICE_TOKEN_KEYS_FILE"}
+    assert passed == ({name.upper() for name in GpuSettings.model_fields} | set(VARIABLES)) - of_the_image

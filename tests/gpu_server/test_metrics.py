@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_gpu.observer import PrometheusObserver
 
-DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "gpu.md"
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "api-gpu.md"
 
 
 def families(url: str) -> dict[str, str]:

@@ -83,6 +83,7 @@ def test_two_run_side_by_side_and_a_second_one_in_the_same_folder_does_not(folde
         two.wait_until_shown()
         assert (one.get("/health/ready"), two.get("/health/ready")) == (200, 200)
         assert one.shown("Database") != two.shown("Database")
+        assert one.shown("api-gpu") != two.shown("api-gpu")
         with Stack(folder / "one") as third:
             assert third.exit_code() == 1
             assert third.text == (
@@ -106,7 +107,9 @@ def test_a_second_start_recovers_from_kill_9(folder: Path) -> None:
             assert second.is_gone()
 
 
-@pytest.mark.parametrize(("program", "name"), [("uvicorn", "The API"), ("postgres", "PostgreSQL")])
+@pytest.mark.parametrize(
+    ("program", "name"), [("uvicorn", "The API"), ("postgres", "PostgreSQL"), ("api_gpu", "api-gpu")]
+)
 def test_what_dies_by_itself_ends_the_rest(folder: Path, program: str, name: str) -> None:
     with Stack(folder / "data").wait_until_shown() as stack:
         stack.child(program).kill()
