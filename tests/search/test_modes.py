@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from api_main.core.pagination import Cursor
+from api_main.tasks.search import query_vectors
 from tests.gpu.stand_in import StandIn
 from tests.rls.serving import Service
 from tests.search.conftest import Embedded, eventually
@@ -25,6 +26,12 @@ async def garage(adas: TasksClient, bobs: TasksClient, embedded: Embedded) -> Ta
     await bobs.add("Repair the automobile")
     await embedded()
     return adas
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no model that sleeps."""
+    monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", 20.0)
 
 
 async def warm(searcher: TasksClient) -> None:
@@ -195,8 +202,9 @@ async def test_a_search_by_meaning_waits_no_longer_than_its_deadline(
 
 
 async def test_a_model_that_is_awake_but_slow_is_not_waited_for(
-    adas: TasksClient, gpu: StandIn, embedded: Embedded
+    adas: TasksClient, gpu: StandIn, embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", 0.2)
     await adas.add("Wash the car")
     await embedded()
     await warm(adas)
