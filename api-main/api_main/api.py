@@ -10,14 +10,15 @@ from api_main.auth.protocol import admin_router, links_router
 from api_main.auth.protocol import router as protocol
 from api_main.core.settings import Settings
 from api_main.health import router as health
+from api_main.jobs import router as jobs
 from api_main.tasks import router as tasks
 
-LARGE_BODIES = frozenset({"/api/v1/tasks/bulk"})
+LARGE_BODIES = frozenset({"/api/v1/tasks/bulk", "/api/v1/jobs", "/api/v1/jobs/import"})
 """Paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
-    for router in (tasks.reads, tasks.router, auth.router, personal_tokens.router):  # the busiest first
+    for router in (tasks.reads, tasks.router, auth.router, personal_tokens.router, jobs.router):  # the busiest first
         app.include_router(router, prefix="/api/v1")
     if settings.signing_keys is not None:
         app.include_router(discovery.router)

@@ -6,3 +6,5 @@ from enum import StrEnum
 class Scope(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"

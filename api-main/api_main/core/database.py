@@ -5,9 +5,10 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from psycopg import AsyncConnection, Notify, sql
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -139,6 +140,20 @@ class Database:
         """A reader, which costs nothing until it fetches."""
         return kind(self._pool, identity)
 
+    @asynccontextmanager
+    async def connection(self, identity: Identity) -> AsyncIterator[RlsConnection]:
+        """A bare connection in a transaction that commits when its block ends: for a library that brings its SQL.
+
+        Raises:
+            psycopg.Error: as for a session.
+        """
+        async with self._pool.connection() as connection:
+            connection.identity = identity
+            try:
+                yield connection
+            finally:
+                connection.identity = None
+
     async def ping(self) -> None:
         """Ask the database for nothing, as nobody."""
         async with self._pool.connection() as connection:
@@ -148,3 +163,26 @@ class Database:
         connection.pipelines = not self._pooler
         cursor = await connection.execute(ROLE_TIMEOUTS)
         connection.timeouts = dict(await cursor.fetchall())
+
+
+async def become(session: RlsSession, identity: Identity) -> None:
+    """Go on as somebody else in the same transaction: what both have done is kept together, or not at all."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver = connection.driver_connection
+    assert isinstance(driver, RlsConnection)
+    await driver.change_identity(identity)
+
+
+async def notifications(url: str, channels: Iterable[str]) -> AsyncIterator[Notify]:
+    """What is notified on these channels, on a connection of its own until it is lost.
+
+    Raises:
+        psycopg.OperationalError: it is lost, or cannot be had.
+    """
+    async with await AsyncConnection.connect(
+        url, autocommit=True, application_name="api-main listener", connect_timeout=5, keepalives_idle=30
+    ) as connection:
+        for channel in channels:
+            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+        async for notification in connection.notifies():
+            yield notification
