@@ -19,6 +19,7 @@ from local_stack.postgres import EmbeddedPostgres
 from local_stack.preparation import prepare, sentence
 from local_stack.progress import say, step, table
 from local_stack.stop_request import StopRequest, StopRequested
+from local_stack.worker_process import WorkerProcess
 
 READY_SECONDS = 30.0
 # The API gets an address of its own; whoever takes it over must not find an administrator's beside it.
@@ -38,12 +39,14 @@ class Stack:
         self.data = configuration.data_directory
         self.postgres: EmbeddedPostgres | None = None
         self.api = ApiProcess(configuration.host, configuration.port, self.data / "api.json", application)
+        self.worker = WorkerProcess(self.data / "worker.json")
 
     def run(self, resources: ExitStack) -> None:
         """Start everything, then watch over it until something ends."""
         began = time.monotonic()
         resources.enter_context(open_data_directory(self.data))
         self.api.stop_leftover()
+        self.worker.stop_leftover()
         check_port(self.configuration.host, self.configuration.port)
         self.client_keys = ClientKeys(self.data / "client_keys.json")
         self.stop.check()
@@ -51,10 +54,12 @@ class Stack:
         self.stop.check()
         environment = self._api_environment(self._prepare(address))
         self.stop.check()
-        say("  Starting the API …")
+        say("  Starting the API and a worker …")
+        resources.callback(self.worker.stop)
         resources.callback(self.api.stop)
         resources.callback(say, "\n  Stopping …")
         self.api.start(environment)
+        self.worker.start(environment)
         ready = self._wait_until_ready()
         self._show(address, time.monotonic() - began if ready else None)
         self._watch(sys.maxsize)
@@ -117,6 +122,8 @@ class Stack:
                 raise StartError(f"PostgreSQL stopped by itself: its log is {self.postgres.log}.")
             if (code := self.api.exit_code()) is not None:
                 raise StartError(f"The API stopped by itself with exit code {code}: see its lines above.")
+            if (code := self.worker.exit_code()) is not None:
+                raise StartError(f"The worker stopped by itself with exit code {code}: see its lines above.")
             if time.monotonic() >= deadline:
                 return
             time.sleep(min(0.1, seconds))

@@ -44,9 +44,11 @@ class JobsClient:
         """The job as soon as it is in one of these states; by default, as soon as it is finished."""
         wanted = states or ("succeeded", "failed", "cancelled")
         async with asyncio.timeout(PATIENCE):
-            while (job := await self.get(job_id))["state"] not in wanted:
+            while True:
+                job = await self.get(job_id)
+                if job["state"] in wanted:
+                    return job
                 await asyncio.sleep(0.02)
-        return job
 
     async def result(self, job_id: str) -> httpx.Response:
         answer = await self.send("GET", f"/{job_id}/result")
