@@ -30,8 +30,8 @@ from tests.contract.serving import serving
 CHECKS = ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(enabled=False))
 
 
-# They have the form of a task's path: other methods than theirs are answered as if for a task with a wrong id.
-SHADOWED = {"/api/v1/tasks/bulk", "/api/v1/tasks/search"}
+# They have the form of a task's or a job's path: other methods are answered as if for one with a wrong id.
+SHADOWED = {"/api/v1/tasks/bulk", "/api/v1/tasks/search", "/api/v1/jobs/import"}
 
 
 def load() -> schemathesis.BaseSchema:

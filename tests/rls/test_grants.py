@@ -8,9 +8,15 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from tests.rls.stage import CALLERS, Stage
 
-ROLES = ("api_main", "anon", "authenticated", "auth_admin", "service_role")
+ROLES = ("api_main", "anon", "authenticated", "auth_admin", "job_worker", "service_role")
 EVERYTHING = frozenset({"*"})
+OURS = ("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files")
 ACCOUNTS = ("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens")
+
+JOBS_SHOWN = frozenset(
+    {"id", "owner_id", "kind", "parameters", "priority", "state", "attempts", "done", "total", "result", "error"}
+    | {"version", "created_at", "started_at", "finished_at", "expires_at"}
+)
 
 # Role and table: what may be selected, inserted and updated. What is not listed is not granted at all.
 GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
@@ -27,10 +33,19 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
         "select": frozenset({"id", "owner_id", "name", "scopes", "hint", "expires_at", "last_used_at", "created_at"}),
         "insert": frozenset({"id", "name", "scopes", "hint", "digest", "expires_at"}),
     },
+    ("authenticated", "public.jobs"): {"select": JOBS_SHOWN},
+    ("authenticated", "public.job_files"): {"select": EVERYTHING},
+    ("job_worker", "public.jobs"): {
+        "select": EVERYTHING,
+        "update": frozenset(
+            {"state", "attempts", "done", "total", "result", "error", "started_at", "expires_at", "failures"}
+        ),
+    },
+    ("job_worker", "public.job_files"): {"select": EVERYTHING, "insert": EVERYTHING},
     **{
         (role, table): {"select": EVERYTHING, "insert": EVERYTHING, "update": EVERYTHING}
         for role, tables in {
-            "service_role": ("public.tasks", "public.profiles", "public.api_tokens", *ACCOUNTS),
+            "service_role": (*OURS, *ACCOUNTS),
             "auth_admin": ACCOUNTS,
         }.items()
         for table in tables

@@ -26,6 +26,22 @@ MATRICES = (
  ex-superuser | oooo         | o-o-            | o--o
  auth_admin   | ----         | ----            | ----
  service_role | aaaa         | aaaa            | aaaa
+ job_worker   | ----         | ----            | ----
+""",
+    """
+              | public.jobs | public.job_files
+ the login    | ----        | ----
+ nobody       | ----        | ----
+ an impostor  | ----        | ----
+ no claims    | .---        | .---
+ a stranger   | .---        | .---
+ ada          | o---        | o---
+ bob          | o---        | o---
+ superuser    | o---        | o---
+ ex-superuser | o---        | o---
+ auth_admin   | ----        | ----
+ service_role | aaaa        | aaaa
+ job_worker   | a-a.        | aa-.
 """,
     """
               | auth.users | auth.sessions | auth.identities | auth.mfa_amr_claims | auth.one_time_tokens
@@ -40,6 +56,7 @@ MATRICES = (
  ex-superuser | ----       | ----          | ----            | ----                | ----
  auth_admin   | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
  service_role | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
+ job_worker   | ----       | ----          | ----            | ----                | ----
 """,
 )
 VERBS = ("select", "insert", "update", "delete")

@@ -15,7 +15,7 @@ from api_main.auth.scopes import Scope
 from api_main.core.database import Database, RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, UnsupportedMediaType, ValidationFailed
-from api_main.core.openapi import BODY, LOCATION, Responses, errors
+from api_main.core.openapi import BODY, LOCATION, Responses, errors, errors_beside_a_stream
 from api_main.core.settings import Settings
 from api_main.jobs import service
 from api_main.jobs.errors import JobFinished, JobHasNoFile, JobNotFinished, JobNotFound, TooManyJobs
@@ -30,7 +30,7 @@ FORMATS = {"text/csv": "csv", "application/json": "json"}  # of a file, by the m
 FILE_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "text/csv": {"schema": {"type": "string"}, "example": "title,priority\nWrite the announcement,high\n"},
+        "text/csv": {"schema": {}, "example": "title,priority\nWrite the announcement,high\n"},
         "application/json": {"schema": {}, "example": [{"title": "Write the announcement", "priority": "high"}]},
     },
 }
@@ -52,8 +52,10 @@ CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
 JobReading = Annotated[RlsSession, session_for(Scope.JOBS_READ)]
 JobWriting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE)]
+FileImporting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE, Scope.TASKS_WRITE)]
 JobReader = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_READ])]
 JobWriter = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE])]
+FileImporter = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE, Scope.TASKS_WRITE])]
 
 
 @router.get(
@@ -84,8 +86,8 @@ async def create_job(
 )
 async def import_file(
     wanted: Annotated[ImportQuery, Query()],
-    session: JobWriting,
-    principal: JobWriter,
+    session: FileImporting,
+    principal: FileImporter,
     settings: CurrentSettings,
     request: Request,
     response: Response,
@@ -121,12 +123,10 @@ async def cancel_job(job_id: UUID, session: JobWriting, settings: CurrentSetting
     summary="Download what a job has made",
     response_class=Response,
     responses={
-        **errors(*CALLER, ValidationFailed, JobNotFound, JobHasNoFile, JobNotFinished),
+        **errors_beside_a_stream(*CALLER, ValidationFailed, JobNotFound, JobHasNoFile, JobNotFinished),
         200: {
             "description": "The file",
-            "content": {
-                media_type: {"schema": {"type": "string"}} for kind in KINDS.values() for media_type in kind.makes
-            },
+            "content": {media_type: {"schema": {}} for kind in KINDS.values() for media_type in kind.makes},
             "headers": {"Content-Disposition": {"schema": {"type": "string"}, "description": "The name of the file"}},
         },
     },
@@ -158,7 +158,7 @@ async def get_followed(job_id: UUID, session: JobReading) -> Followed:
     summary="Follow a job",
     description="The job as it is, and again whenever it changes, until it is finished: then close the stream.",
     response_class=EventSourceResponse,
-    responses=errors(*CALLER, ValidationFailed, JobNotFound),
+    responses=errors_beside_a_stream(*CALLER, ValidationFailed, JobNotFound),
 )
 async def follow_job(
     followed: Annotated[Followed, Depends(get_followed, scope="function")],
