@@ -1,6 +1,7 @@
 """A worker: in this process, where a test may look into it, or as the process that `python -m api_main work` is."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from api_main.core.settings import Settings, WorkerSettings
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.work import Kind
 from api_main.jobs.worker import JobWorker
+from tests.people import Person
+from tests.rls.stage import identity_of
 
 # Quick, but for a loaded machine: a worker that lives must not be taken for lost.
 QUICK: Mapping[str, Any] = {
@@ -21,6 +26,7 @@ QUICK: Mapping[str, Any] = {
     "jobs_retry_seconds": 0.05,
     "jobs_stalled_seconds": 6.0,
     "jobs_grace_seconds": 1.0,
+    "database_pool_timeout": 2.0,
 }
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 STOP_SECONDS = 30
@@ -84,3 +90,20 @@ def worker_process(settings: WorkerSettings, log: Path) -> Iterator[WorkerProces
     finally:
         if worker.process.poll() is None:
             worker.kill()
+
+
+def queue_as(
+    admin: psycopg.Connection[Any], person: Person, kind: str, content: bytes | None = None, **parameters: Any
+) -> str:
+    """Queue a job of any kind as the API does, whether the API knows the kind or not."""
+    identity = identity_of(person)
+    with admin.transaction():
+        admin.execute(
+            "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)",
+            (identity.role, identity.claims),
+        )
+        row = admin.execute(
+            "select private.enqueue_job(%s, %s, 'normal', %s, 1000)", (kind, json.dumps(parameters), content)
+        ).fetchone()
+    assert row is not None
+    return str(row[0])

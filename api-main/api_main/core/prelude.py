@@ -86,7 +86,10 @@ class RlsConnection(AsyncConnection[Any]):
         await self.change_identity(identity)
 
     async def change_identity(self, identity: Identity) -> None:
-        """Tell Postgres who is asking from here on in this transaction."""
+        """Tell Postgres who is asking from here on in this transaction, which may be yet to begin."""
+        if self.identity is not None:
+            self.identity = identity
+            return
         prelude = self.prelude(identity)
         await AsyncRawCursor(self).execute(prelude.sql, prelude.parameters)
 

@@ -72,6 +72,7 @@ class JobRunner:
             return failure.code
         except asyncio.CancelledError:
             if is_stopping():
+                _go_on()
                 await self._put_back(run, failures=0)
                 raise TryAgain(0) from None
             raise
@@ -110,6 +111,13 @@ class JobRunner:
     async def _put_back(self, run: Run, *, failures: int) -> None:
         async with self._database.session(WORKER) as session:
             await runs.put_back(session, run, failures)
+
+
+def _go_on() -> None:
+    """Take the cancellation of this task for answered, or nothing could be awaited any more."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
 
 
 class _Reporter:
