@@ -132,46 +132,67 @@ def _no_number(name: str) -> float:
 DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
 
 
+class _Scan:
+    """A position in JSON text, and the line that it is on."""
+
+    def __init__(self, text: str) -> None:
+        self.line = 1
+        self._text = text
+        self._position = 0
+
+    def peek(self) -> str:
+        """The next character that is not blank; nothing at the end."""
+        match = BLANK.match(self._text, self._position)
+        assert match is not None  # it matches nothing as well
+        self._move(match.end())
+        return self._text[self._position : self._position + 1]
+
+    def take(self) -> str:
+        character = self.peek()
+        self._move(self._position + len(character))
+        return character
+
+    def value(self) -> Any:
+        """Raises: FileError"""
+        try:
+            value, end = DECODER.raw_decode(self._text, self._position)
+        except json.JSONDecodeError as error:
+            self._move(error.pos)
+            raise self.refusal(error.msg) from None
+        except (ValueError, RecursionError) as error:
+            raise self.refusal(str(error) if isinstance(error, ValueError) else "It is nested too deeply") from None
+        self._move(end)
+        return value
+
+    def refusal(self, reason: str) -> FileError:
+        return FileError("invalid_json", f"This is no valid JSON: {reason}.", self.line)
+
+    def _move(self, position: int) -> None:
+        self.line += self._text.count("\n", self._position, position)
+        self._position = position
+
+
 def _json_rows(text: str) -> Iterator[RawRow]:
-    """Element by element: the position tells the line, and one element at a time is in memory."""
-    line, position = 1, _skip_blank(text, 0)
-    if text[position : position + 1] != "[":
-        raise FileError("invalid_json", "The file is not a JSON list.", text.count("\n", 0, position) + 1)
-    begun, position = position, _skip_blank(text, position + 1)
-    line += text.count("\n", 0, begun)
-    separator = text[position : position + 1] if text[position : position + 1] == "]" else ","
+    """Element by element: only one at a time is in memory."""
+    scan = _Scan(text)
+    if scan.peek() != "[":
+        raise FileError("invalid_json", "The file is not a JSON list.", scan.line)
+    scan.take()
+    separator = scan.take() if scan.peek() == "]" else ","
     while separator == ",":
-        line, begun = line + text.count("\n", begun, position), position
-        value, position = _decode_element(text, position, line)
-        yield _json_row(line, value)
-        position = _skip_blank(text, position)
-        separator = text[position : position + 1]
-        position = _skip_blank(text, position + 1)
-    if separator != "]" or position < len(text):
-        line += text.count("\n", begun, position)
-        raise FileError("invalid_json", "The list does not end as it should.", line)
-
-
-def _decode_element(text: str, position: int, line: int) -> tuple[Any, int]:
-    try:
-        return DECODER.raw_decode(text, position)
-    except json.JSONDecodeError as error:
-        line += text.count("\n", position, error.pos)
-        raise FileError("invalid_json", f"This is no valid JSON: {error.msg}.", line) from None
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "It is nested too deeply"
-        raise FileError("invalid_json", f"This is no valid JSON: {reason}.", line) from None
+        scan.peek()
+        yield _json_row(scan.line, scan.value())
+        if scan.peek() not in {",", "]"}:
+            raise scan.refusal("The list does not go on as it should")
+        separator = scan.take()
+    if scan.peek():
+        raise scan.refusal("There is more after the list")
 
 
 def _json_row(line: int, value: Any) -> RawRow:
     if not isinstance(value, dict):
         return line, {}, [RowError(line, None, "not_an_object", "A task is an object.")]
     return line, {name: part for name, part in value.items() if name not in IGNORED}, []
-
-
-def _skip_blank(text: str, position: int) -> int:
-    match = BLANK.match(text, position)
-    return match.end() if match else position
 
 
 def _validated(line: int, values: Mapping[str, Any]) -> Row:
