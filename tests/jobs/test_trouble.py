@@ -87,11 +87,11 @@ async def test_a_job_that_takes_its_worker_down_each_time_fails_in_the_end(
 async def test_a_worker_goes_on_when_every_connection_is_lost(
     adas: JobsClient, admin: Admin, quick: WorkerSettings
 ) -> None:
-    end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'api_main'"
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = any (%s)"
     async with working(quick):
         first = await adas.queue("tasks.report", format="json")
         await adas.wait(first["id"])
-        admin.execute(end)
+        admin.execute(end, (["api-main worker", "api-main listener"],))
         second = queue_as(admin, adas.person, "tasks.report", format="json", days=1)
         state = "select state::text from public.jobs where id = %s"
         await until(lambda: admin.execute(state, (second,)).fetchone() == ("succeeded",))

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from local_stack.postgres import EmbeddedPostgres
 from local_stack.seed import DEMO_PASSWORD
-from tests.local_stack.running import REAL, Stack
+from tests.local_stack.running import REAL, START_SECONDS, Stack
 
 NOBODY = 65534
 
@@ -27,12 +28,26 @@ def tasks_of(stack: Stack, email: str) -> set[str]:
     return {task["id"] for task in httpx.get(f"{api}/tasks", headers=bearer).json()["data"]}
 
 
+def job_is_done(stack: Stack, email: str) -> bool:
+    """Sign in, queue a job, and tell whether a worker does it."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}/api/v1") as api:
+        login = api.post("/auth/login", json={"email": email, "password": DEMO_PASSWORD})
+        api.headers["Authorization"] = f"Bearer {login.json()['data']['access_token']}"
+        job = api.post("/jobs", json={"kind": "tasks.export", "format": "csv"}).json()["data"]
+        deadline = time.monotonic() + START_SECONDS
+        while job["state"] in {"queued", "running"} and time.monotonic() < deadline:
+            time.sleep(0.05)
+            job = api.get(f"/jobs/{job['id']}").json()["data"]
+        return bool(job["state"] == "succeeded")
+
+
 def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path) -> None:
     with Stack(folder / "data", REAL) as stack:
         stack.wait_until_shown()
         assert (stack.get("/health/ready"), stack.get("/docs")) == (200, 200)
         ada, grace = tasks_of(stack, "ada@example.com"), tasks_of(stack, "grace@example.com")
         assert (len(ada), len(grace), len(ada | grace)) == (5, 5, 10)
+        assert job_is_done(stack, "ada@example.com")
         with psycopg.connect(stack.shown("Database")) as tool:
             assert tool.info.host == "127.0.0.1"
         assert len(stack.family) > 5

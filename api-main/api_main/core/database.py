@@ -87,7 +87,8 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
 class Database:
     """The pool, and the two doors to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, name: str = "api-main") -> None:
+        """`name` is what Postgres shows of its connections."""
         self._pooler = settings.database_transaction_pooler
         self._pool = RlsPool(
             settings.database_url,
@@ -98,7 +99,7 @@ class Database:
             configure=self._configure,
             kwargs={
                 "autocommit": True,
-                "application_name": "api-main",
+                "application_name": name,
                 "connect_timeout": 5,
                 "cursor_factory": RlsCursor,
                 # A pooler in transaction mode hands the next transaction another server connection.

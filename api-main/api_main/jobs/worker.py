@@ -40,7 +40,7 @@ class JobWorker:
         connections = 2 * settings.jobs_concurrency + BOOKKEEPING  # the work, and its progress
         pool_size = {"database_pool_max": max(settings.database_pool_max, connections)}
         self._settings = settings
-        self._database = Database(settings.model_copy(update=pool_size))
+        self._database = Database(settings.model_copy(update=pool_size), name="api-main worker")
         self._runner = JobRunner(self._database, settings, kinds)
         self._stopping = asyncio.Event()
         self._worker: Worker | None = None
