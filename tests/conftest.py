@@ -8,12 +8,14 @@ import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import Settings
 from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
+from tests.gpu.stand_in import StandIn
 from tests.people import Person, create_person
 
 API_PASSWORD = "api-main-password"
@@ -106,3 +108,27 @@ def ada(new_person: NewPerson) -> Person:
 @pytest.fixture
 def bob(new_person: NewPerson) -> Person:
     return new_person()
+
+
+@pytest.fixture(scope="session")
+def served_gpu() -> Iterator[tuple[StandIn, str]]:
+    stand_in = StandIn()
+    with stand_in.serve() as url:
+        yield stand_in, url
+
+
+@pytest.fixture
+def gpu(served_gpu: tuple[StandIn, str]) -> Iterator[StandIn]:
+    """A stand-in for api-gpu, in a good mood unless a test says otherwise."""
+    stand_in, _ = served_gpu
+    stand_in.reset()
+    yield stand_in
+    stand_in.finish_starting()
+
+
+@pytest.fixture
+def gpu_settings(settings: Settings, gpu: StandIn, served_gpu: tuple[StandIn, str]) -> Settings:
+    """Settings of an API that knows the stand-in."""
+    key = SecretStr(json.dumps(gpu.key))
+    changes = {"gpu_url": served_gpu[1], "gpu_signing_key": key, "gpu_timeout": 10.0, "embedding_sweep_seconds": 0.2}
+    return settings.model_copy(update=changes)

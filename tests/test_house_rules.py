@@ -11,7 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 API = ROOT / "api-main" / "api_main"
-PACKAGES = [package for package in (API, ROOT / "local-stack", ROOT / "api-gpu", ROOT / "tests") if package.exists()]
+PACKAGES = [
+    package
+    for package in (API, ROOT / "local-stack", ROOT / "api-gpu", ROOT / "service-wire", ROOT / "tests")
+    if package.exists()
+]
 
 LONGEST_FILE = 300
 SHAPELESS = {"utils", "util", "helpers", "helper", "manager", "managers", "misc", "common"}

@@ -10,15 +10,21 @@ from api_main.auth.protocol import admin_router, links_router
 from api_main.auth.protocol import router as protocol
 from api_main.core.settings import Settings
 from api_main.health import router as health
+from api_main.images import router as images
+from api_main.inference import router as inference
 from api_main.jobs import router as jobs
 from api_main.tasks import router as tasks
+from api_main.tasks.search import router as task_search
 
-LARGE_BODIES = frozenset({"/api/v1/tasks/bulk", "/api/v1/jobs", "/api/v1/jobs/import"})
-"""Paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
+LARGE_BODIES = ("/api/v1/tasks/bulk", "/api/v1/jobs", "/api/v1/images/", "/api/v1/inference/")
+"""Beginnings of paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
-    for router in (tasks.reads, tasks.router, auth.router, personal_tokens.router, jobs.router):  # the busiest first
+    # The busiest first; searches before the tasks, for `search` is no task's id.
+    for router in (task_search.router, tasks.reads, tasks.router, auth.router, personal_tokens.router):
+        app.include_router(router, prefix="/api/v1")
+    for router in (jobs.router, images.router, inference.router):
         app.include_router(router, prefix="/api/v1")
     if settings.signing_keys is not None:
         app.include_router(discovery.router)

@@ -23,6 +23,9 @@ from api_main.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestCo
 from api_main.core.openapi import operation_id
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
+from api_main.gpu.client import open_gpu
+from api_main.tasks.embeddings.worker import embedding
+from api_main.tasks.search.query_vectors import open_query_vectors
 
 log = structlog.get_logger()
 
@@ -86,8 +89,11 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client, open_connections() as supabase:
             add_resources(app, settings, database, client, supabase)
             await database.open()
-            log.info("started", environment=settings.environment, standalone=settings.is_standalone)
-            yield
+            async with open_gpu(settings) as gpu, open_query_vectors(gpu) as query_vectors:
+                app.state.gpu, app.state.query_vectors = gpu, query_vectors
+                async with embedding(settings, database, gpu):
+                    log.info("started", environment=settings.environment, standalone=settings.is_standalone)
+                    yield
             await database.close()
             log.info("stopped")
 

@@ -16,7 +16,7 @@ from pg_class c join ours o on o.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e');
 
-select plan(17);
+select plan(19);
 
 -- Everything explains itself in the table editor
 select is_empty(
@@ -51,8 +51,20 @@ select is_empty(
   'Every table has Row Level Security');
 select policies_are('public', 'tasks', array[
   'An owner sees their tasks', 'A person creates tasks of their own',
-  'An owner changes their tasks, and stays the owner', 'An owner deletes their tasks'
+  'An owner changes their tasks, and stays the owner', 'An owner deletes their tasks',
+  'The embedder reads the words of tasks'
 ]);
+select policies_are('private', 'tasks_to_embed', array[
+  'The embedder sees the queue', 'The embedder queues what an older model embedded', 'The embedder claims tasks',
+  'The embedder takes out what is embedded'
+]);
+select case
+  when to_regclass('public.task_embeddings') is null then skip('pgvector is missing', 1)
+  else policies_are('public', 'task_embeddings', array[
+    'An owner compares their tasks', 'The embedder sees the vectors', 'The embedder adds vectors',
+    'The embedder replaces vectors'
+  ])
+end;
 select policies_are('public', 'profiles', array[
   'A person sees their own profile; a superuser sees all', 'A person changes their own profile'
 ]);
@@ -61,7 +73,7 @@ select policies_are('public', 'api_tokens', array[
 ]);
 select is_empty(
   $$select tablename, policyname from pg_policies
-    where schemaname = 'public' and (cmd = 'ALL' or 'public' = any (roles))$$,
+    where schemaname in ('public', 'private') and (cmd = 'ALL' or 'public' = any (roles))$$,
   'A policy is for one verb and for named roles');
 
 -- Functions
@@ -74,9 +86,10 @@ select is_empty(
   'No function is everybody''s');
 select set_eq(
   $$select f.proname, r.rolname from our_functions f, pg_roles r
-    where r.rolname in ('anon', 'authenticated', 'service_role') and f.proname in (
+    where r.rolname in ('anon', 'authenticated', 'embedder', 'service_role') and f.proname in (
       'is_superuser', 'account_is_superuser', 'may_sign_in', 'session_is_live', 'keep_profile', 'touch_updated_at',
-      'touch_task', 'prefix_query', 'highlight', 'custom_access_token_hook', 'use_api_token'
+      'touch_task', 'prefix_query', 'highlight', 'custom_access_token_hook', 'use_api_token', 'queue_new_tasks',
+      'queue_changed_task', 'create_task_embeddings'
     ) and has_function_privilege(r.oid, f.oid, 'execute')$$,
   $$values
     ('is_superuser'::name, 'authenticated'::name), ('session_is_live', 'authenticated'),

@@ -100,7 +100,8 @@ def test_compose_passes_on_every_setting_that_a_container_may_need() -> None:
     passed = set(read_compose()["services"]["api-main"]["environment"])
     settings = {name.upper() for name in Settings.model_fields}
     supabase = {name for name in settings if name.startswith("SUPABASE_")}  # compose is the system without it
-    assert passed == settings - supabase - {"JWT_SIGNING_KEYS_FILE", "DATABASE_TRANSACTION_POOLER"}
+    files = {"JWT_SIGNING_KEYS_FILE", "GPU_SIGNING_KEY_FILE"}
+    assert passed == settings - supabase - files - {"DATABASE_TRANSACTION_POOLER", "DATABASE_LISTEN_URL"}
 
 
 def test_compose_passes_on_every_setting_that_the_worker_may_need() -> None:

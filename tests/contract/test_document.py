@@ -22,8 +22,6 @@ WITHOUT_TOKEN = {
     "register", "login", "refresh", "read_jwks", "read_health", "read_liveness", "read_readiness",
 }  # fmt: skip
 
-WITHOUT_JSON = {"GET /api/v1/jobs/{job_id}/events"}
-
 Json = dict[str, Any]
 
 
@@ -89,7 +87,6 @@ def test_every_success_has_a_schema(operations: list[Operation]) -> None:
             else:
                 (schema,) = {frozenset(content) & {"schema", "itemSchema"} for content in answer["content"].values()}
                 assert schema, operation.name
-                assert "application/json" in answer["content"] or operation.name in WITHOUT_JSON
 
 
 def test_every_failure_is_documented_in_our_form_with_its_codes(operations: list[Operation]) -> None:
@@ -131,10 +128,10 @@ def test_every_operation_that_takes_input_can_refuse_it(operations: list[Operati
 def test_every_body_has_an_example(document: Json, operations: list[Operation]) -> None:
     for operation in operations:
         if body := operation.content.get("requestBody"):
-            for content in body["content"].values():
-                reference = content["schema"].get("$ref", "")
-                schema = document["components"]["schemas"].get(reference.rpartition("/")[2], {})
-                assert schema.get("examples") or content.get("examples") or content.get("example"), operation.name
+            content = next(iter(body["content"].values()))  # the first of its forms
+            name = content["schema"].get("$ref", "").rpartition("/")[2]
+            schema = document["components"]["schemas"].get(name, {})
+            assert schema.get("examples") or content.get("examples") or content.get("example"), operation.name
 
 
 def test_a_token_is_asked_for_exactly_where_one_is_needed(document: Json, operations: list[Operation]) -> None:

@@ -1,29 +1,19 @@
 """Workers that are lost, and a database that goes away under them."""
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from pydantic import ValidationError
 
 from api_main.core.settings import Settings, WorkerSettings
 from api_main.jobs.runner import MOST_FAILURES
-from tests.jobs.client import PATIENCE, JobsClient
+from tests.jobs.client import JobsClient
+from tests.jobs.stage import Admin, until
 from tests.jobs.working import queue_as, worker_process, worker_settings, working
 
-Admin = psycopg.Connection[Any]
 ROWS = 12_000
 TITLES = [f"row {number:05}" for number in range(ROWS)]
 FILE = b"title\n" + "".join(f"{title}\n" for title in TITLES).encode()
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not is_so():  # noqa: ASYNC110 - it is a state of the database
-            await asyncio.sleep(0.01)
 
 
 def progress(admin: Admin, job_id: str) -> tuple[str, int]:

@@ -17,6 +17,11 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
     """An account and a session they have already."""
     admin.execute("insert into public.tasks (owner_id, title) values (%s, 'theirs')", (person.id,))
     admin.execute(
+        "insert into public.task_embeddings (task_id, owner_id, model, model_version, embedding)"
+        " select id, owner_id, 'test', '1', array_fill(1, '{384}') from public.tasks where owner_id = %s",
+        (person.id,),
+    )
+    admin.execute(
         "insert into auth.identities (user_id, provider_id, provider, identity_data) values (%s, %s, 'email', '{}')",
         (person.id, str(person.id)),
     )

@@ -36,6 +36,7 @@ CALLERS = {
     "superuser": Caller("authenticated", claims_of="superuser"),
     "ex-superuser": Caller("authenticated", claims_of="ex-superuser"),
     "auth_admin": Caller("auth_admin"),
+    "embedder": Caller("embedder"),
     "job_worker": Caller("job_worker"),
     "service_role": Caller("service_role", as_administrator=True),
 }
@@ -57,6 +58,17 @@ TABLES = {
         "owner_id",
         "name = 'changed'",
         "(owner_id, name, scopes, hint, digest) values ($1, 'new', '{tasks:read}', 'new', gen_random_uuid()::text)",
+    ),
+    "public.task_embeddings": Table(
+        "owner_id",
+        "model = 'changed'",
+        "(task_id, owner_id, model, model_version, embedding) select id, $1, 'new', '1', array_fill(1, '{384}')"
+        " from public.tasks where owner_id = $1 on conflict do nothing",
+    ),
+    "private.tasks_to_embed": Table(
+        "(select t.owner_id from public.tasks t where t.id = task_id)",
+        "claimed_until = now()",
+        "(task_id) select id from public.tasks where owner_id = $1 on conflict do nothing",
     ),
     "public.jobs": Table("owner_id", "state = 'running'", "(owner_id, kind) values ($1, 'tasks.export')"),
     "public.job_files": Table(

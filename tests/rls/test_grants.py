@@ -8,9 +8,12 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from tests.rls.stage import CALLERS, Stage
 
-ROLES = ("api_main", "anon", "authenticated", "auth_admin", "job_worker", "service_role")
+ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "job_worker", "service_role")
 EVERYTHING = frozenset({"*"})
-OURS = ("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files")
+OURS = (
+    *("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files"),
+    *("public.task_embeddings", "private.tasks_to_embed"),
+)
 ACCOUNTS = ("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens")
 
 JOBS_SHOWN = frozenset(
@@ -32,6 +35,18 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
     ("authenticated", "public.api_tokens"): {
         "select": frozenset({"id", "owner_id", "name", "scopes", "hint", "expires_at", "last_used_at", "created_at"}),
         "insert": frozenset({"id", "name", "scopes", "hint", "digest", "expires_at"}),
+    },
+    ("authenticated", "public.task_embeddings"): {"select": EVERYTHING},
+    ("embedder", "public.tasks"): {"select": frozenset({"id", "owner_id", "title", "description"})},
+    ("embedder", "public.task_embeddings"): {
+        "select": frozenset({"task_id", "owner_id", "model", "model_version"}),
+        "insert": EVERYTHING,
+        "update": frozenset({"owner_id", "model", "model_version", "embedding", "embedded_at"}),
+    },
+    ("embedder", "private.tasks_to_embed"): {
+        "select": EVERYTHING,
+        "insert": frozenset({"task_id"}),
+        "update": frozenset({"claimed_until"}),
     },
     ("authenticated", "public.jobs"): {"select": JOBS_SHOWN},
     ("authenticated", "public.job_files"): {"select": EVERYTHING},
@@ -55,7 +70,7 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
 GRANTED = """
 select n.nspname || '.' || c.relname, a.attname, has_column_privilege(%(role)s, c.oid, a.attname, %(verb)s)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
-where n.nspname in ('public', 'auth')
+where n.nspname in ('public', 'private', 'auth')
   and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped
 """
 

@@ -25,6 +25,7 @@ MATRICES = (
  superuser    | oooo         | a-o-            | o--o
  ex-superuser | oooo         | o-o-            | o--o
  auth_admin   | ----         | ----            | ----
+ embedder     | a---         | ----            | ----
  service_role | aaaa         | aaaa            | aaaa
  job_worker   | ----         | ----            | ----
 """,
@@ -41,7 +42,24 @@ MATRICES = (
  ex-superuser | o---        | o---
  auth_admin   | ----        | ----
  service_role | aaaa        | aaaa
+ embedder     | ----        | ----
  job_worker   | a-a.        | aa-.
+""",
+    """
+              | public.task_embeddings | private.tasks_to_embed
+ the login    | ----                   | ----
+ nobody       | ----                   | ----
+ an impostor  | ----                   | ----
+ no claims    | .---                   | ----
+ a stranger   | .---                   | ----
+ ada          | o---                   | ----
+ bob          | o---                   | ----
+ superuser    | o---                   | ----
+ ex-superuser | o---                   | ----
+ auth_admin   | ----                   | ----
+ embedder     | aaa-                   | aaaa
+ service_role | aaaa                   | aaaa
+ job_worker   | ----                   | ----
 """,
     """
               | auth.users | auth.sessions | auth.identities | auth.mfa_amr_claims | auth.one_time_tokens
@@ -55,6 +73,7 @@ MATRICES = (
  superuser    | ----       | ----          | ----            | ----                | ----
  ex-superuser | ----       | ----          | ----            | ----                | ----
  auth_admin   | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
+ embedder     | ----       | ----          | ----            | ----                | ----
  service_role | aaaa       | aaaa          | aaaa            | aaaa                | aaaa
  job_worker   | ----       | ----          | ----            | ----                | ----
 """,
@@ -87,7 +106,7 @@ def test_a_caller_reaches_exactly_the_rows_of_the_matrix(
 
 def test_the_matrix_has_every_table_and_every_caller(admin: psycopg.Connection[tuple[str]]) -> None:
     tables = admin.execute(
-        "select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'auth')"
+        "select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'private', 'auth')"
     )
     cells = list(_cells())
     assert {table for _caller, table, *_ in cells} == {name for (name,) in tables} == set(TABLES)

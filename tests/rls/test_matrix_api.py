@@ -37,6 +37,8 @@ REQUESTS: dict[str, tuple[Callable[[UUID], Request], tuple[int, int, int, int]]]
     "give it away": (lambda task: ("PATCH", f"{TASKS}/{task}", {"owner_id": str(task)}), (422, 422, 422, 401)),
     "list": (lambda _: ("GET", f"{TASKS}?include_total=true", None), (200, 200, 200, 401)),
     "search": (lambda _: ("GET", f"{TASKS}/search?q=secret", None), (200, 200, 200, 401)),
+    "find by meaning": (lambda _: ("GET", f"{TASKS}/search?q=secret&mode=semantic", None), (503, 503, 503, 401)),
+    "find similar ones": (lambda task: ("GET", f"{TASKS}/{task}/similar", None), (200, 404, 404, 401)),
     "read me": (lambda _: ("GET", ME, None), (200, 200, 200, 401)),
     "promote me": (lambda _: ("PATCH", ME, {"is_superuser": True}), (422, 422, 422, 401)),
 }

@@ -20,8 +20,12 @@ begin
   end loop;
 end $$;
 
-create schema extensions;
 grant usage on schema extensions to public;
+-- There `postgres` may create it, which takes a superuser elsewhere.
+do $$ begin
+  create extension vector schema extensions;
+exception when feature_not_supported or undefined_file then null;  -- not on this machine
+end $$;
 
 -- Older projects grant the API roles whatever is new in `public`.
 alter default privileges for role postgres in schema public

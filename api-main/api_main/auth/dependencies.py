@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from api_main.auth import repository
 from api_main.auth.account_service import AccountService, Caller
 from api_main.auth.errors import (
     InsufficientScope,
@@ -85,6 +86,18 @@ async def get_principal(request: Request, principal: VerifiedPrincipal) -> Princ
 
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 """The verified caller; a 401 without one. A session that ended is refused within `REVOCATION_SECONDS`."""
+
+
+async def get_superuser(request: Request, principal: CurrentPrincipal) -> Principal:
+    database: Database = request.app.state.database
+    if not await repository.is_superuser(database.reader(principal.identity)):
+        raise PermissionDenied
+    return principal
+
+
+def superuser_for(*scopes: Scope) -> params.Security:
+    """A caller who is a superuser at this moment, in person or by a personal token with these scopes."""
+    return params.Security(get_superuser, scopes=scopes)
 
 
 async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIterator[RlsSession]:

@@ -17,7 +17,8 @@ Extract = Callable[[Request], Any]
 
 
 class ReadRoute(APIRoute):
-    """A route whose function takes a reader and, besides it, query models and path parameters alone.
+    """A route whose function takes a reader and, besides it, query models, path parameters and what the application
+    keeps: a dependency that asks for nothing but the request.
 
     The document, the order of the checks (first the caller, then the input) and every error are FastAPI's own.
     """
@@ -27,12 +28,16 @@ class ReadRoute(APIRoute):
         hints = get_type_hints(endpoint, include_extras=True)
         hints.pop("return", None)
         reader_name, needed = _take_reader(hints)
-        inputs = {name: _input(name, hint) for name, hint in hints.items()}
+        kept = {name: dependency for name, hint in hints.items() if (dependency := _dependency(hint)) is not None}
+        inputs = {name: _input(name, hint) for name, hint in hints.items() if name not in kept}
 
         async def handle(request: Request) -> Response:
             principal = await get_verified_principal(request, needed, await bearer(request))
             reader = await get_reader(request, principal)
-            return await endpoint(**{reader_name: reader}, **_read(request, inputs))
+            arguments = _read(request, inputs)
+            for name, dependency in kept.items():
+                arguments[name] = await dependency(request)
+            return await endpoint(**{reader_name: reader}, **arguments)
 
         return handle
 
@@ -44,6 +49,12 @@ def _take_reader(hints: dict[str, Any]) -> tuple[str, SecurityScopes]:
                 del hints[name]
                 return name, SecurityScopes(list(mark.scopes or ()))
     raise TypeError("a ReadRoute needs a reader")
+
+
+def _dependency(hint: Any) -> Callable[[Request], Awaitable[Any]] | None:
+    found = (mark.dependency for mark in get_args(hint)[1:] if isinstance(mark, params.Depends))
+    dependency: Callable[[Request], Awaitable[Any]] | None = next(found, None)
+    return dependency
 
 
 def _input(name: str, hint: Any) -> Extract:

@@ -18,6 +18,7 @@ from api_main.core.prelude import Query
 ONE_ACCOUNT_PER_EMAIL = "users_email_partial_key"
 ONE_PROFILE_PER_USERNAME = "profiles_username_key"
 SESSION_IS_LIVE = Query("select private.session_is_live()")
+IS_SUPERUSER = Query("select private.is_superuser()")
 
 Scope = Literal["local", "global", "others"]
 
@@ -135,6 +136,12 @@ async def session_is_live(reader: RlsReader) -> bool:
     """Whether the caller's own session still exists and their account may act. As the caller, not `auth_admin`."""
     [[(live,)]] = await reader.fetch(SESSION_IS_LIVE)
     return live == b"t"
+
+
+async def is_superuser(reader: RlsReader) -> bool:
+    """Whether the caller is a superuser now, whatever their token says."""
+    [[(found,)]] = await reader.fetch(IS_SUPERUSER)
+    return found == b"t"
 
 
 async def get_profile(session: RlsSession, user_id: UUID) -> Profile | None:

@@ -6,5 +6,7 @@ from enum import StrEnum
 class Scope(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
+    IMAGES_PROCESS = "images:process"
+    INFERENCE_RUN = "inference:run"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"

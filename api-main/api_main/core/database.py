@@ -5,8 +5,9 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from psycopg import AsyncConnection, Notify, sql
 from psycopg_pool import AsyncConnectionPool
@@ -28,6 +29,9 @@ where c like 'statement_timeout=%'
   and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
 order by s.setdatabase
 """
+
+# A listener is silent for hours: this is how it notices that nobody is there any more.
+KEEPALIVE: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class _IdentifiedSession(Session):
@@ -90,6 +94,7 @@ class Database:
     def __init__(self, settings: Settings, *, name: str = "api-main") -> None:
         """`name` is what Postgres shows of its connections."""
         self._pooler = settings.database_transaction_pooler
+        self._listen_url = settings.listen_url
         self._pool = RlsPool(
             settings.database_url,
             connection_class=RlsConnection,
@@ -155,6 +160,23 @@ class Database:
             finally:
                 connection.identity = None
 
+    async def notifications(self, *channels: str) -> AsyncGenerator[Notify, None]:
+        """What is sent to these channels from now on, heard on a connection of its own. Without an address, nothing.
+
+        Raises:
+            psycopg.OperationalError: the connection could not be made, or was lost.
+        """
+        if self._listen_url is None:
+            return
+        connection = await AsyncConnection.connect(
+            self._listen_url, autocommit=True, application_name="api-main listener", connect_timeout=5, **KEEPALIVE
+        )
+        async with connection:
+            for channel in channels:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+            async for notification in connection.notifies():
+                yield notification
+
     async def ping(self) -> None:
         """Ask the database for nothing, as nobody."""
         async with self._pool.connection() as connection:
@@ -172,18 +194,3 @@ async def become(session: RlsSession, identity: Identity) -> None:
     driver = connection.driver_connection
     assert isinstance(driver, RlsConnection)
     await driver.change_identity(identity)
-
-
-async def notifications(url: str, channels: Iterable[str]) -> AsyncIterator[Notify]:
-    """What is notified on these channels, on a connection of its own until it is lost.
-
-    Raises:
-        psycopg.OperationalError: it is lost, or cannot be had.
-    """
-    async with await AsyncConnection.connect(
-        url, autocommit=True, application_name="api-main listener", connect_timeout=5, keepalives_idle=30
-    ) as connection:
-        for channel in channels:
-            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
-        async for notification in connection.notifies():
-            yield notification

@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Collection
 
 import structlog
 from starlette.datastructures import Headers
@@ -148,10 +147,12 @@ class HeadAsGet:
 class BodyLimit:
     """Refuse a body over the limit of its path: at once where its length is declared, else as soon as it is over.
 
+    Paths that begin with one of `large` take more.
+
     FastAPI's own `max_body_size` answers some of these in plain text, around all other middleware.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, large: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, limit: int, large: tuple[str, ...] = ()) -> None:
         self.app = app
         self.limit = limit
         self.large = large
@@ -160,7 +161,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = max(self.limit, LARGEST_BODY) if scope["path"] in self.large else self.limit
+        limit = max(self.limit, LARGEST_BODY) if scope["path"].startswith(self.large) else self.limit
         if _declared_length(scope) > limit:
             raise HTTPException(413)
         received = 0

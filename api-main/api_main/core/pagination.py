@@ -29,8 +29,8 @@ class Cursor(BaseModel):
     id: UUID
 
     @classmethod
-    def parse(cls, text: str, order: str) -> Self:
-        """Read a cursor.
+    def parse(cls, text: str, *orders: str) -> Self:
+        """Read a cursor of one of these orders.
 
         Raises:
             InvalidCursor: it is not one of ours, or belongs to another order.
@@ -41,7 +41,7 @@ class Cursor(BaseModel):
             key.encode()  # half a surrogate pair is a UnicodeEncodeError, which is a ValueError
         except (ValueError, TypeError, RecursionError):
             raise InvalidCursor(field="cursor") from None
-        if cursor.order != order or "\x00" in key:
+        if cursor.order not in orders or "\x00" in key:
             raise InvalidCursor(field="cursor")
         return cursor
 

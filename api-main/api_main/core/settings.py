@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     database_pool_max: int = Field(default=10, ge=1)
     database_pool_timeout: float = Field(default=5.0, gt=0, description="seconds that a request waits for a connection")
     database_transaction_pooler: bool = False
+    database_listen_url: PostgresUrl | None = None
 
     jwt_signing_keys: SecretStr | None = None
     jwt_signing_keys_file: Path | None = None
@@ -116,6 +117,13 @@ class Settings(BaseSettings):
     mail_from: str = "Hybrid Auth <noreply@localhost>"
     mail_templates: DirectoryPath | None = None
 
+    gpu_url: BaseUrl | None = None
+    gpu_signing_key: SecretStr | None = None
+    gpu_signing_key_file: Path | None = None
+    gpu_timeout: float = Field(default=20.0, gt=0, description="seconds that a request waits for api-gpu")
+    gpu_start_seconds: float = Field(default=60.0, gt=0, description="that a sleeping api-gpu may take to wake up")
+    idle_seconds: float = Field(default=300.0, ge=0, description="after which api-gpu sleeps; 0: it never does")
+    embedding_sweep_seconds: float = Field(default=15.0, gt=0, description="between two looks for tasks to embed")
     jobs_per_user: int = Field(default=20, ge=1, description="that may be queued or running at once")
     jobs_keep_seconds: int = Field(default=7 * 24 * 60 * 60, ge=60, description="that a finished job is kept")
 
@@ -147,12 +155,28 @@ class Settings(BaseSettings):
             return self.jwt_signing_keys_file.read_text(encoding="utf-8")
         return None
 
+    @property
+    def gpu_key(self) -> str | None:
+        """The private JWK that signs our tokens for api-gpu, as JSON."""
+        if self.gpu_signing_key is not None:
+            return self.gpu_signing_key.get_secret_value()
+        if self.gpu_signing_key_file is not None:
+            return self.gpu_signing_key_file.read_text(encoding="utf-8")
+        return None
+
+    @property
+    def listen_url(self) -> str | None:
+        """Where notifications can be heard: a pooler in transaction mode passes none on."""
+        return self.database_listen_url or (None if self.database_transaction_pooler else self.database_url)
+
     @model_validator(mode="after")
     def _refuse_unsafe_settings(self) -> Self:
         if self.serves_requests:
             self._require_keys()
         if (self.supabase_public_key or "").startswith("sb_secret_"):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY holds a secret key, which belongs into SUPABASE_SECRET_KEY")
+        if self.gpu_url is not None and self.gpu_key is None:
+            raise ValueError("GPU_SIGNING_KEY or GPU_SIGNING_KEY_FILE is required with GPU_URL: api-gpu wants tokens")
         if self.environment != "development":
             self._refuse_placeholders()
         if self.is_production and "*" in self.cors_origins:
@@ -172,6 +196,8 @@ class Settings(BaseSettings):
             "LEGACY_JWT_SECRET": self.legacy_jwt_secret,
             "SUPABASE_JWT_SECRET": self.supabase_jwt_secret,
             "SMTP_URL": self.smtp_url,
+            "DATABASE_LISTEN_URL": self.database_listen_url,
+            "GPU_SIGNING_KEY": self.gpu_key,
         }
         for name, secret in secrets.items():
             value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
@@ -184,7 +210,6 @@ class WorkerSettings(Settings):
 
     serves_requests: ClassVar[bool] = False
 
-    database_listen_url: PostgresUrl | None = None
     jobs_concurrency: int = Field(default=2, ge=1, le=100)
     jobs_timeout_seconds: float = Field(default=30 * 60, gt=0, description="that one attempt may take")
     jobs_retry_seconds: float = Field(
@@ -193,11 +218,6 @@ class WorkerSettings(Settings):
     jobs_poll_seconds: float = Field(default=5.0, gt=0)
     jobs_stalled_seconds: float = Field(default=45.0, gt=0, description="without a sign of life")
     jobs_grace_seconds: float = Field(default=20.0, gt=0, description="that running jobs have when the worker stops")
-
-    @property
-    def listen_url(self) -> str | None:
-        """Where LISTEN works; None behind a pooler in transaction mode, unless there is an address for it."""
-        return self.database_listen_url or (None if self.database_transaction_pooler else self.database_url)
 
     @property
     def heartbeat_seconds(self) -> float:

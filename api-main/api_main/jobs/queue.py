@@ -19,7 +19,7 @@ from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job
 from psycopg.rows import DictRow, dict_row
 
-from api_main.core.database import Database, notifications
+from api_main.core.database import Database
 from api_main.jobs.runner import JobRunner, TryAgain
 from api_main.jobs.runs import WORKER
 
@@ -34,9 +34,8 @@ log = structlog.get_logger()
 class QueueConnector(BaseAsyncConnector):
     """procrastinate's way to the database."""
 
-    def __init__(self, database: Database, listen_url: str | None) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._listen_url = listen_url
         self.on_trouble: Callable[[], None] = lambda: None
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
@@ -59,11 +58,10 @@ class QueueConnector(BaseAsyncConnector):
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Never ends by itself: while the connection is away, polling has to do."""
-        assert self._listen_url is not None
         wanted = list(channels)
         while True:
             try:
-                async for heard in notifications(self._listen_url, wanted):
+                async for heard in self._database.notifications(*wanted):
                     await on_notification(channel=heard.channel, payload=heard.payload)
             except psycopg.OperationalError as error:
                 log.warning("listener_lost", reason=type(error).__name__)

@@ -65,7 +65,7 @@ class JobWorker:
             self._worker.stop()  # type: ignore[no-untyped-call]
 
     async def _work(self) -> None:
-        connector = QueueConnector(self._database, self._settings.listen_url)
+        connector = QueueConnector(self._database)
         self._worker = self._new_worker(create_queue(connector, self._runner, self._settings.jobs_retry_seconds))
         connector.on_trouble = self._worker.stop
         log.info("worker_started", concurrency=self._settings.jobs_concurrency)

@@ -21,6 +21,9 @@ grant usage on schema private to auth_admin;
 grant execute on function private.may_sign_in(uuid) to auth_admin;
 """
 
+# pgvector may have been installed since the migration that needs it.
+ENSURE_VECTORS = "select private.create_task_embeddings()"
+
 
 def prepare_database(admin_url: str, *, login_password: str | None, standalone: bool = True) -> None:
     """Bring the database to the newest schema and let `api_main` log in.
@@ -34,6 +37,7 @@ def prepare_database(admin_url: str, *, login_password: str | None, standalone: 
         if standalone:
             connection.execution_options(no_parameters=True).exec_driver_sql(PRELUDE.read_text(encoding="utf-8"))
         _migrate(connection)
+        connection.exec_driver_sql(ENSURE_VECTORS)
         if standalone:
             connection.exec_driver_sql(AFTER_MIGRATIONS)
         if login_password is not None:

@@ -26,6 +26,9 @@ alter role authenticated set statement_timeout = '8s';
 revoke create on schema public from public;
 grant usage on schema public to anon, authenticated, service_role;
 
+create schema if not exists extensions;
+grant usage on schema extensions to anon, authenticated, service_role;
+
 create schema if not exists auth;
 grant usage on schema auth to anon, authenticated, service_role, auth_admin;
 

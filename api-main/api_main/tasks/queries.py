@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api_main.core.pagination import Cursor
 from api_main.core.prelude import Query
-from api_main.tasks.schemas import TaskFilter, TaskListQuery, TaskSearchQuery
+from api_main.tasks.schemas import TaskFilter, TaskListQuery
 
 COLUMNS: LiteralString = "id, owner_id, title, description, status, priority, due_at, version, created_at, updated_at"
 
@@ -19,11 +19,10 @@ KEYS: dict[str, tuple[LiteralString, LiteralString]] = {
     "priority": ("priority", "public.task_priority"),
     "title": ("lower(title)", "text"),
 }
-BY_RANK = "rank"
 
 
 @dataclass(slots=True)
-class _Conditions:
+class Conditions:
     """Conditions and their parameters, as they come."""
 
     parts: list[LiteralString]
@@ -71,33 +70,16 @@ def total(wanted: TaskListQuery) -> Query:
     return Query(f"select count(*) from public.tasks {conditions.where}", tuple(conditions.parameters))
 
 
-def search(wanted: TaskSearchQuery) -> Query:
-    """Like `page`, best match first: the task with rank and highlights as JSON, its rank, its id."""
-    conditions = _Conditions([], [wanted.q])
-    conditions.add("search @@ query")
-    _add_filters(conditions, wanted)
-    if wanted.cursor is not None:
-        cursor = Cursor.parse(wanted.cursor, BY_RANK)
-        conditions.add("(ts_rank(search, query), id) < (?::float4, ?::uuid)", cursor.key, str(cursor.id))
-    return Query(
-        f"select row_to_json(t), rank, id from (select {COLUMNS}, rank, json_build_object("
-        "'title', private.highlight(title, query, true), 'description', private.highlight(description, query, false)"
-        ") as highlights from (select *, ts_rank(search, query) as rank from public.tasks,"
-        f" private.prefix_query($1) as query {conditions.where}"
-        f" order by rank desc, id desc limit {wanted.limit + 1}) m) t",
-        tuple(conditions.parameters),
-    )
-
-
-def _matching(wanted: TaskFilter, words: str | None) -> _Conditions:
-    conditions = _Conditions([], [])
-    _add_filters(conditions, wanted)
+def _matching(wanted: TaskFilter, words: str | None) -> Conditions:
+    conditions = Conditions([], [])
+    add_filters(conditions, wanted)
     if words is not None:
         conditions.add("search @@ (select private.prefix_query(?))", words)
     return conditions
 
 
-def _add_filters(conditions: _Conditions, wanted: TaskFilter) -> None:
+def add_filters(conditions: Conditions, wanted: TaskFilter) -> None:
+    """Add what the list and the search are filtered by."""
     if wanted.status:
         conditions.add("status = any (?::public.task_status[])", _array(wanted.status))
     if wanted.priority:

@@ -21,9 +21,7 @@ from api_main.tasks.schemas import (
     BulkResult,
     TaskChange,
     TaskListQuery,
-    TaskMatch,
     TaskRead,
-    TaskSearchQuery,
     TaskWrite,
 )
 
@@ -53,11 +51,6 @@ async def create_task(form: TaskWrite, session: TaskSession, request: Request, r
     task = await service.create(session, form)
     response.headers["Location"] = str(request.url_for("get_task", task_id=task.id).path)
     return _with_etag(task, response)
-
-
-@reads.get("/search", summary="Search the caller's tasks", response_model=Page[TaskMatch], responses=LIST_ERRORS)
-async def search_tasks(wanted: Annotated[TaskSearchQuery, Query()], reader: TaskReader) -> Response:
-    return _json(await service.search_page(reader, wanted))
 
 
 @router.post(

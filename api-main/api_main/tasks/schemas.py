@@ -75,11 +75,6 @@ class Highlights(BaseModel):
     description: str | None = Field(description="The parts that match")
 
 
-class TaskMatch(TaskRead):
-    rank: float = Field(description="How well it matches; only good for comparing")
-    highlights: Highlights
-
-
 class TaskFilter(Strict):
     """Which tasks. Values of one filter are alternatives; different filters must all hold."""
 
@@ -95,12 +90,6 @@ class TaskListQuery(TaskFilter):
     limit: Limit = 50
     cursor: CursorText = None
     include_total: bool = Field(default=False, description="Count all that match, in `meta.total`")
-
-
-class TaskSearchQuery(TaskFilter):
-    q: Words
-    limit: Limit = 50
-    cursor: CursorText = None
 
 
 class BulkUpdate(TaskChange):

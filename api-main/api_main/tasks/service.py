@@ -15,7 +15,7 @@ from api_main.core.prelude import Query, Row
 from api_main.tasks import queries, repository
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
-from api_main.tasks.schemas import Bulk, BulkResult, TaskListQuery, TaskRead, TaskSearchQuery, TaskWrite
+from api_main.tasks.schemas import Bulk, BulkResult, TaskListQuery, TaskRead, TaskWrite
 
 
 async def read(reader: RlsReader, task_id: UUID) -> tuple[bytes, str]:
@@ -43,16 +43,6 @@ async def list_page(reader: RlsReader, wanted: TaskListQuery) -> bytes:
         return _page(rows, wanted.limit, wanted.sort, None)
     rows, counted = await _fetch(reader, queries.page(wanted), queries.total(wanted))
     return _page(rows, wanted.limit, wanted.sort, int(counted[0][0] or 0))
-
-
-async def search_page(reader: RlsReader, wanted: TaskSearchQuery) -> bytes:
-    """A page of matches, best first, as the answer's body.
-
-    Raises:
-        InvalidCursor
-    """
-    (rows,) = await _fetch(reader, queries.search(wanted))
-    return _page(rows, wanted.limit, queries.BY_RANK, None)
 
 
 async def create(session: RlsSession, form: TaskWrite) -> Task:

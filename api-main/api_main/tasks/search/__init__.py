@@ -1,0 +1,1 @@
+"""Tasks by words, by meaning, and by both."""

@@ -1,0 +1,67 @@
+"""The application with api-gpu behind it, and people who search."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from api_main.core.settings import Settings
+from tests.people import Person
+from tests.rls.serving import Service, serve
+from tests.tasks.client import TasksClient
+
+PATIENCE = 30.0
+
+Embedded = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def service(gpu_settings: Settings, admin: psycopg.Connection[Any]) -> AsyncIterator[Service]:
+    """An API that embeds what is written through it; what other tests have left to embed is none of its business."""
+    admin.execute("delete from private.tasks_to_embed")
+    async with serve(gpu_settings.model_copy(update={"database_pool_max": 4})) as started:
+        yield started
+
+
+@pytest.fixture
+def adas(service: Service, ada: Person) -> TasksClient:
+    return TasksClient(service.client, ada)
+
+
+@pytest.fixture
+def bobs(service: Service, bob: Person) -> TasksClient:
+    return TasksClient(service.client, bob)
+
+
+@pytest.fixture
+def embedded(admin: psycopg.Connection[Any]) -> Embedded:
+    """Wait until nothing is left to embed."""
+
+    async def wait() -> None:
+        await eventually(lambda: waiting(admin) == 0)
+
+    return wait
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - whatever it is
+            await asyncio.sleep(0.01)
+
+
+def waiting(admin: psycopg.Connection[Any]) -> int:
+    row = admin.execute("select count(*) from private.tasks_to_embed").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def stored(admin: psycopg.Connection[Any], person: Person) -> dict[str, tuple[str, str]]:
+    """Model and version by title, for each of a person's tasks that has a vector."""
+    rows = admin.execute(
+        "select title, model, model_version from public.task_embeddings join public.tasks on id = task_id"
+        " where public.tasks.owner_id = %s",
+        (person.id,),
+    )
+    return {title: (model, version) for title, model, version in rows}
