@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 START_SECONDS = 20.0
 
 
 @contextmanager
-def serve(app: FastAPI, port: int = 0) -> Iterator[str]:
+def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
     """Serve on a loopback port, a free one unless it is given; the value is its base URL."""
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)

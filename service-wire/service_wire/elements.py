@@ -44,7 +44,7 @@ def datatype_of(array: Array, name: str) -> str:
     """
     datatype = DATATYPES.get(array.dtype.newbyteorder("="))
     if datatype is None:
-        raise WireError(f"tensor '{name}': {array.dtype} has no datatype in the protocol")
+        raise WireError(f"Tensor '{name}': {array.dtype} has no datatype in the protocol.")
     return datatype
 
 
@@ -55,7 +55,7 @@ def dtype_of(datatype: Any, name: str) -> np.dtype[Any]:
         WireError: there is no such datatype, or it is not served (BF16).
     """
     if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise WireError(f"tensor '{name}': datatype must be one of {', '.join(DTYPES)}")
+        raise WireError(f"Tensor '{name}': datatype must be one of {', '.join(DTYPES)}.")
     return DTYPES[datatype]
 
 
@@ -66,11 +66,11 @@ def checked_shape(shape: Any, name: str) -> tuple[int, ...]:
         WireError: it is none.
     """
     if not isinstance(shape, list) or len(shape) > MOST_AXES:
-        raise WireError(f"tensor '{name}': shape must be a list of at most {MOST_AXES} whole numbers")
+        raise WireError(f"Tensor '{name}': shape must be a list of at most {MOST_AXES} whole numbers.")
     if any(type(axis) is not int or not 0 <= axis <= MOST_ELEMENTS for axis in shape):
-        raise WireError(f"tensor '{name}': each axis of its shape must be a whole number from 0 to {MOST_ELEMENTS}")
+        raise WireError(f"Tensor '{name}': each axis of its shape must be a whole number from 0 to {MOST_ELEMENTS}.")
     if prod(axis or 1 for axis in shape) > MOST_ELEMENTS:  # NumPy, too, counts an axis of 0 as 1
-        raise WireError(f"tensor '{name}': its shape has more than {MOST_ELEMENTS} elements")
+        raise WireError(f"Tensor '{name}': its shape has more than {MOST_ELEMENTS} elements.")
     return tuple(shape)
 
 
@@ -96,10 +96,10 @@ def from_raw(raw: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], name
         return _objects(_split(raw, prod(shape), name), shape)
     if len(raw) != prod(shape) * dtype.itemsize:
         raise WireError(
-            f"tensor '{name}': its shape and datatype take {prod(shape) * dtype.itemsize} bytes, and {len(raw)} came"
+            f"Tensor '{name}': its shape and datatype take {prod(shape) * dtype.itemsize} bytes, and {len(raw)} came."
         )
     if dtype == np.bool_ and raw.tobytes().translate(None, b"\0\1"):
-        raise WireError(f"tensor '{name}': each element of BOOL must be a byte of 0 or 1")
+        raise WireError(f"Tensor '{name}': each element of BOOL must be a byte of 0 or 1.")
     flat = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False)
     return np.require(flat.reshape(shape), requirements=["ALIGNED"])  # it began wherever the JSON ended
 
@@ -114,9 +114,9 @@ def to_json(array: Array, name: str) -> list[Any]:
         try:
             return [element.decode() for element in _bytes_elements(array, name)]
         except UnicodeDecodeError:
-            raise WireError(f"tensor '{name}': JSON cannot carry its bytes, which are not UTF-8") from None
+            raise WireError(f"Tensor '{name}': JSON cannot carry its bytes, which are not UTF-8.") from None
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise WireError(f"tensor '{name}': JSON cannot carry its NaN or infinity")
+        raise WireError(f"Tensor '{name}': JSON cannot carry its NaN or infinity.")
     elements: list[Any] = array.ravel().tolist()
     return elements
 
@@ -129,9 +129,9 @@ def from_json(data: Any, dtype: np.dtype[Any], shape: tuple[int, ...], name: str
     """
     elements = _flat(data, shape, name)
     if len(elements) != prod(shape):
-        raise WireError(f"tensor '{name}': its shape has {prod(shape)} elements, and its data {len(elements)}")
+        raise WireError(f"Tensor '{name}': its shape has {prod(shape)} elements, and its data {len(elements)}.")
     if not set(map(type, elements)) <= JSON_TYPES[dtype.kind]:
-        raise WireError(f"tensor '{name}': the data of {DATATYPES[dtype]} must be {JSON_NAMES[dtype.kind]}")
+        raise WireError(f"Tensor '{name}': the data of {DATATYPES[dtype]} must be {JSON_NAMES[dtype.kind]}.")
     if dtype == DTYPES[BYTES]:
         return _objects(_encoded(elements, name), shape)
     try:
@@ -140,19 +140,19 @@ def from_json(data: Any, dtype: np.dtype[Any], shape: tuple[int, ...], name: str
     except OverflowError:
         array = None
     if array is None or not np.isfinite(array).all():
-        raise WireError(f"tensor '{name}': a number does not fit into {DATATYPES[dtype]}")
+        raise WireError(f"Tensor '{name}': a number does not fit into {DATATYPES[dtype]}.")
     return array
 
 
 def _flat(data: Any, shape: tuple[int, ...], name: str) -> list[Any]:
     if not isinstance(data, list):
-        raise WireError(f"tensor '{name}': data must be a list")
+        raise WireError(f"Tensor '{name}': data must be a list.")
     if not any(type(item) is list for item in data):
         return data
     level = [data]
     for axis in shape:
         if any(type(item) is not list or len(item) != axis for item in level):
-            raise WireError(f"tensor '{name}': its data is not nested as its shape says")
+            raise WireError(f"Tensor '{name}': its data is not nested as its shape says.")
         level = list(chain.from_iterable(level))
     return level
 
@@ -161,20 +161,20 @@ def _encoded(elements: list[str], name: str) -> list[bytes]:
     try:
         return [element.encode() for element in elements]
     except UnicodeEncodeError:
-        raise WireError(f"tensor '{name}': half of a surrogate pair is no text") from None
+        raise WireError(f"Tensor '{name}': half of a surrogate pair is no text.") from None
 
 
 def _split(raw: memoryview, count: int, name: str) -> list[bytes]:
     if count * LENGTH.size > len(raw):
-        raise WireError(f"tensor '{name}': {count} elements of BYTES do not fit into {len(raw)} bytes")
+        raise WireError(f"Tensor '{name}': {count} elements of BYTES do not fit into {len(raw)} bytes.")
     elements, position = [], 0
     for _ in range(count):
         begin = position + LENGTH.size
         if begin > len(raw) or (position := begin + LENGTH.unpack_from(raw, position)[0]) > len(raw):
-            raise WireError(f"tensor '{name}': an element of BYTES is cut off")
+            raise WireError(f"Tensor '{name}': an element of BYTES is cut off.")
         elements.append(bytes(raw[begin:position]))
     if position != len(raw):
-        raise WireError(f"tensor '{name}': {len(raw) - position} bytes follow its last element")
+        raise WireError(f"Tensor '{name}': {len(raw) - position} bytes follow its last element.")
     return elements
 
 
@@ -187,5 +187,5 @@ def _objects(elements: Sequence[bytes], shape: tuple[int, ...]) -> Array:
 def _bytes_elements(array: Array, name: str) -> list[bytes]:
     elements: list[Any] = array.ravel().tolist()
     if not all(isinstance(element, bytes) for element in elements):
-        raise WireError(f"tensor '{name}': each element of BYTES must be bytes")
+        raise WireError(f"Tensor '{name}': each element of BYTES must be bytes.")
     return elements

@@ -118,7 +118,7 @@ def decode_request(body: bytes, header_length: int | None) -> InferRequest:
     outputs = [RequestedOutput(*_named(entry, "output")) for entry in _list(head, "outputs", required=False)]
     _refuse_duplicates("output", (output.name for output in outputs))
     if refused := {SHARED_MEMORY, "classification"} & {name for output in outputs for name in output.parameters}:
-        raise WireError(f"the output parameter '{min(refused)}' is not served")
+        raise WireError(f"The output parameter '{min(refused)}' is not served.")
     return InferRequest(
         id=_id(head),
         inputs=_read_tensors(head, "input", raw),
@@ -151,7 +151,7 @@ def decode_response(body: bytes, header_length: int | None) -> InferResponse:
     model = head.get("model_name")
     version = head.get("model_version", "")
     if not isinstance(model, str) or not isinstance(version, str):
-        raise WireError("model_name and model_version must be strings")
+        raise WireError("model_name and model_version must be strings.")
     return InferResponse(
         model_name=model,
         model_version=version,
@@ -188,22 +188,22 @@ def _given(**members: Any) -> dict[str, Any]:
 def _read_head(body: bytes, header_length: int | None) -> tuple[dict[str, Any], memoryview]:
     length = len(body) if header_length is None else header_length
     if not 0 <= length <= len(body):
-        raise WireError(f"{HEADER_LENGTH} is {length}, and the body has {len(body)} bytes")
+        raise WireError(f"{HEADER_LENGTH} is {length}, and the body has {len(body)} bytes.")
     try:
         head = json.loads(body[:length], parse_constant=_refuse_constant)
     except WireError:
         raise
     except RecursionError:
-        raise WireError("the JSON of the message is nested too deeply") from None
+        raise WireError("The JSON of the message is nested too deeply.") from None
     except ValueError:
-        raise WireError("the message is not valid JSON in UTF-8") from None
+        raise WireError("The message is not valid JSON in UTF-8.") from None
     if not isinstance(head, dict):
-        raise WireError("the message must be a JSON object")
+        raise WireError("The message must be a JSON object.")
     return head, memoryview(body)[length:]
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise WireError(f"JSON has no {name}; send it as binary data")
+    raise WireError(f"JSON has no {name}; send it as binary data.")
 
 
 def _read_tensors(head: dict[str, Any], kind: str, raw: memoryview) -> tuple[Tensor, ...]:
@@ -213,7 +213,7 @@ def _read_tensors(head: dict[str, Any], kind: str, raw: memoryview) -> tuple[Ten
         tensors.append(tensor)
     _refuse_duplicates(kind, (tensor.name for tensor in tensors))
     if raw:
-        raise WireError(f"{len(raw)} bytes follow the last tensor")
+        raise WireError(f"{len(raw)} bytes follow the last tensor.")
     return tuple(tensors)
 
 
@@ -221,14 +221,14 @@ def _read_tensor(entry: Any, kind: str, raw: memoryview) -> tuple[Tensor, memory
     name, parameters = _named(entry, kind)
     dtype, shape = dtype_of(entry.get("datatype"), name), checked_shape(entry.get("shape"), name)
     if SHARED_MEMORY in parameters:
-        raise WireError(f"tensor '{name}': shared memory is not served")
+        raise WireError(f"Tensor '{name}': shared memory is not served.")
     if "binary_data_size" not in parameters:
         return Tensor(name, elements_from_json(entry.get("data"), dtype, shape, name), parameters), raw
     size = parameters.pop("binary_data_size")
     if "data" in entry or type(size) is not int or not 0 <= size <= len(raw):
         raise WireError(
-            f"tensor '{name}': binary_data_size must be a whole number within the {len(raw)} bytes that are left,"
-            " and data absent"
+            f"Tensor '{name}': binary_data_size must be a whole number within the {len(raw)} bytes that are left,"
+            " and data absent."
         )
     return Tensor(name, elements_from_raw(raw[:size], dtype, shape, name), parameters), raw[size:]
 
@@ -236,28 +236,28 @@ def _read_tensor(entry: Any, kind: str, raw: memoryview) -> tuple[Tensor, memory
 def _named(entry: Any, kind: str) -> tuple[str, dict[str, Any]]:
     name = entry.get("name") if isinstance(entry, dict) else None
     if not isinstance(name, str) or not name:
-        raise WireError(f"each {kind} must be an object with a name")
+        raise WireError(f"Each {kind} must be an object with a name.")
     return name, _parameters(entry, f"{kind} '{name}'")
 
 
 def _parameters(entry: dict[str, Any], whose: str) -> dict[str, Any]:
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise WireError(f"the parameters of {whose} must be an object")
+        raise WireError(f"The parameters of {whose} must be an object.")
     return parameters
 
 
 def _list(head: dict[str, Any], member: str, *, required: bool) -> list[Any]:
     entries = head.get(member, None if required else [])
     if not isinstance(entries, list):
-        raise WireError(f"{member} must be a list")
+        raise WireError(f"{member} must be a list.")
     return entries
 
 
 def _id(head: dict[str, Any]) -> str | None:
     identifier = head.get("id")
     if identifier is not None and not isinstance(identifier, str):
-        raise WireError("id must be a string")
+        raise WireError("id must be a string.")
     return identifier
 
 
@@ -265,5 +265,5 @@ def _refuse_duplicates(kind: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise WireError(f"there are two {kind}s '{name}'")
+            raise WireError(f"There are two {kind}s '{name}'.")
         seen.add(name)

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
+from api_gpu.settings import Settings as GpuSettings
 from api_main.core.settings import PLACEHOLDER, AdminSettings, Settings, WorkerSettings
 from local_stack.configuration import Configuration
 from tests.containers.compose import ROOT, read_compose, variables
@@ -18,7 +19,7 @@ SHOWN: dict[str, str] = {
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines()
     if (match := ASSIGNMENT.fullmatch(line))
 }
-MODELS: list[type[BaseSettings]] = [Settings, WorkerSettings, AdminSettings, Configuration]
+MODELS: list[type[BaseSettings]] = [Settings, WorkerSettings, AdminSettings, Configuration, GpuSettings]
 FIELDS = {name.upper() for model in MODELS for name in model.model_fields}
 DEFAULTS = {
     name: field.default
@@ -60,6 +61,12 @@ def test_a_copy_changes_nothing() -> None:
 def test_every_value_that_is_shown_is_accepted(settings: WorkerSettings) -> None:
     assert settings.trusted_issuers
     assert settings.supabase_url
+
+
+def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(settings: Settings, tmp_path: Path) -> None:
+    shown = GpuSettings(_env_file=tmp_path / ".env")  # the one that `settings` was made of
+    ours = {name: field.default for name, field in GpuSettings.model_fields.items() if field.default is not None}
+    assert {name: getattr(shown, name) for name in ours} == ours
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_wire.tensors import WireError, decode_request, decode_response
+from tests.service_wire.arrays import UNHURRIED
 
 GOOD = {"name": "x", "datatype": "INT32", "shape": [2], "data": [1, 2]}
 
@@ -26,8 +27,8 @@ def binary(raw: bytes, /, size: Any = None, **changes: Any) -> tuple[bytes, int]
 
 
 TENSORS = {
-    "no name": (message(name=None), "each input must be an object with a name"),
-    "empty name": (message(name=""), "each input must be an object with a name"),
+    "no name": (message(name=None), "Each input must be an object with a name"),
+    "empty name": (message(name=""), "Each input must be an object with a name"),
     "no shape": (message(shape=None), "shape must be a list"),
     "shape is a number": (message(shape=2), "shape must be a list"),
     "33 axes": (message(shape=[1] * 33), "at most 32"),
@@ -61,7 +62,7 @@ TENSORS = {
     "too large for 16 bits": (message(datatype="FP16", data=[1, 70_000]), "does not fit into FP16"),
     "too large for a double": (message(datatype="FP64", data=[1, 10**400]), "does not fit into FP64"),
     "half a surrogate pair": (message(datatype="BYTES", data=["a", "\ud800"]), "surrogate"),
-    "parameters are a list": (message(parameters=[]), "the parameters of input 'x' must be an object"),
+    "parameters are a list": (message(parameters=[]), "The parameters of input 'x' must be an object"),
     "shared memory": (message(parameters={"shared_memory_region": "r"}), "shared memory is not served"),
     "both forms": (message(b"12345678", parameters={"binary_data_size": 8}), "and data absent"),
     "too few bytes": (binary(b"1234567"), "take 8 bytes, and 7 came"),
@@ -97,22 +98,22 @@ MESSAGES: dict[str, tuple[bytes, int | None, str]] = {
     ),
     "no inputs": (b"{}", None, "inputs must be a list"),
     "inputs are an object": (b'{"inputs": {}}', None, "inputs must be a list"),
-    "an input is null": (b'{"inputs": [null]}', None, "each input must be an object"),
-    "two of one name": (json.dumps({"inputs": [GOOD, GOOD]}).encode(), None, "there are two inputs 'x'"),
+    "an input is null": (b'{"inputs": [null]}', None, "Each input must be an object"),
+    "two of one name": (json.dumps({"inputs": [GOOD, GOOD]}).encode(), None, "There are two inputs 'x'"),
     "two outputs of one name": (
         b'{"inputs": [], "outputs": [{"name": "y"}, {"name": "y"}]}',
         None,
-        "there are two outputs 'y'",
+        "There are two outputs 'y'",
     ),
     "outputs are null": (b'{"inputs": [], "outputs": null}', None, "outputs must be a list"),
-    "an output is text": (b'{"inputs": [], "outputs": ["y"]}', None, "each output must be an object with a name"),
+    "an output is text": (b'{"inputs": [], "outputs": ["y"]}', None, "Each output must be an object with a name"),
     "classes": (
         b'{"inputs": [], "outputs": [{"name": "y", "parameters": {"classification": 3}}]}',
         None,
         "'classification' is not served",
     ),
     "id is a number": (b'{"inputs": [], "id": 1}', None, "id must be a string"),
-    "parameters are text": (b'{"inputs": [], "parameters": "p"}', None, "the parameters of the request"),
+    "parameters are text": (b'{"inputs": [], "parameters": "p"}', None, "The parameters of the request"),
     "header longer than the body": (b'{"inputs": []}', 15, "is 15, and the body has 14 bytes"),
     "header of less than nothing": (b'{"inputs": []}', -1, "is -1"),
     "header cuts the JSON": (b'{"inputs": []}', 13, "not valid JSON"),
@@ -172,6 +173,7 @@ JSON = st.recursive(
 )
 
 
+@UNHURRIED
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), JSON), st.binary(max_size=12), st.integers(-1, 300))
 def test_any_input_is_read_or_refused(changes: dict[str, Any], raw: bytes, cut: int) -> None:
     body, length = message(raw, **changes)
@@ -182,6 +184,7 @@ def test_any_input_is_read_or_refused(changes: dict[str, Any], raw: bytes, cut: 
             continue
 
 
+@UNHURRIED
 @given(st.binary(max_size=200), st.none() | st.integers(-1, 220))
 def test_any_bytes_are_read_or_refused(body: bytes, length: int | None) -> None:
     for decode in (decode_request, decode_response):

@@ -21,11 +21,12 @@ from api_main.jobs import service
 from api_main.jobs.errors import JobFinished, JobHasNoFile, JobNotFinished, JobNotFound, TooManyJobs
 from api_main.jobs.following import follow
 from api_main.jobs.kinds import KINDS
-from api_main.jobs.schemas import FORM_EXAMPLES, ImportQuery, JobForm, JobListQuery, JobRead
+from api_main.jobs.schemas import FORM_EXAMPLES, ImportQuery, JobForm, JobListQuery, JobRead, PictureOptions
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
-IMPORT = "tasks.import"
+IMPORT, BATCH = "tasks.import", "images.batch"
+ZIP = "application/zip"
 FORMATS = {"text/csv": "csv", "application/json": "json"}  # of a file, by the media type that it is sent with
 FILE_BODY: dict[str, Any] = {
     "required": True,
@@ -34,6 +35,7 @@ FILE_BODY: dict[str, Any] = {
         "application/json": {"schema": {}, "example": [{"title": "Write the announcement", "priority": "high"}]},
     },
 }
+ARCHIVE_BODY: dict[str, Any] = {"required": True, "content": {ZIP: {"schema": {}, "example": "(a ZIP archive)"}}}
 ACCEPTED: Responses = {202: {"headers": LOCATION}}
 CREATE_ERRORS = errors(*CALLER, *BODY, TooManyJobs)
 
@@ -52,6 +54,8 @@ CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
 JobReading = Annotated[RlsSession, session_for(Scope.JOBS_READ)]
 JobWriting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE)]
+PictureProcessing = Annotated[RlsSession, session_for(Scope.JOBS_WRITE, Scope.IMAGES_PROCESS)]
+PictureProcessor = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE, Scope.IMAGES_PROCESS])]
 FileImporting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE, Scope.TASKS_WRITE)]
 JobReader = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_READ])]
 JobWriter = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE])]
@@ -92,14 +96,35 @@ async def import_file(
     request: Request,
     response: Response,
 ) -> Success[JobRead]:
-    file_format = FORMATS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    file_format = FORMATS.get(_media_type(request))
     if file_format is None:
         raise UnsupportedMediaType("Send text/csv or application/json, and say so in Content-Type.")
-    content = await request.body()
-    if not content:
-        raise ValidationFailed("The file is empty.", field="body")
+    content = await _file_of(request)
     parameters = {"format": file_format, "on_error": wanted.on_error}
     job = await service.enqueue(session, principal, IMPORT, parameters, wanted.priority, content, settings)
+    return _accepted(job, request, response)
+
+
+@router.post(
+    "/images",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Queue the pictures of a ZIP archive",
+    responses={**CREATE_ERRORS, **ACCEPTED},
+    openapi_extra={"requestBody": ARCHIVE_BODY},
+)
+async def process_archive(
+    wanted: Annotated[PictureOptions, Query()],
+    session: PictureProcessing,
+    principal: PictureProcessor,
+    settings: CurrentSettings,
+    request: Request,
+    response: Response,
+) -> Success[JobRead]:
+    if _media_type(request) != ZIP:
+        raise UnsupportedMediaType("Send application/zip, and say so in Content-Type.")
+    parameters = wanted.model_dump(mode="json", exclude={"priority"})
+    content = await _file_of(request)
+    job = await service.enqueue(session, principal, BATCH, parameters, wanted.priority, content, settings)
     return _accepted(job, request, response)
 
 
@@ -168,6 +193,17 @@ async def follow_job(
 ) -> AsyncIterator[JobRead]:
     async for job in follow(database, revocations, principal, followed.id):
         yield job
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _file_of(request: Request) -> bytes:
+    content = await request.body()
+    if not content:
+        raise ValidationFailed("The file is empty.", field="body")
+    return content
 
 
 def _accepted(job: JobRead, request: Request, response: Response) -> Success[JobRead]:

@@ -11,9 +11,10 @@ import structlog
 
 from api_main.core.database import Database, become
 from api_main.core.settings import WorkerSettings
+from api_main.gpu.client import GpuClient
 from api_main.jobs import runs
 from api_main.jobs.runs import WORKER, Run
-from api_main.jobs.work import JobFailed, Kind, Work
+from api_main.jobs.work import JobFailed, Kind, NotNow, Work
 
 MOST_FAILURES = 5
 PROGRESS_SECONDS = 0.5
@@ -36,10 +37,13 @@ class Superseded(Exception):
 class JobRunner:
     """Runs jobs of the kinds that it knows."""
 
-    def __init__(self, database: Database, settings: WorkerSettings, kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, database: Database, settings: WorkerSettings, kinds: Mapping[str, Kind], gpu: GpuClient | None = None
+    ) -> None:
         self._database = database
         self._settings = settings
         self._kinds = kinds
+        self._gpu = gpu
         self._keep = timedelta(seconds=settings.jobs_keep_seconds)
 
     async def run(self, job_id: UUID, *, is_stopping: Callable[[], bool]) -> None:
@@ -70,6 +74,10 @@ class JobRunner:
         except JobFailed as failure:
             await self._fail(run, failure, failures=0)
             return failure.code
+        except NotNow as obstacle:
+            await self._put_back(run, failures=0)
+            log.info("job_waits", job=str(run.id), kind=run.kind, seconds=obstacle.seconds)
+            raise TryAgain(obstacle.seconds) from None
         except asyncio.CancelledError:
             if is_stopping():
                 _go_on()
@@ -87,7 +95,7 @@ class JobRunner:
         kind = self._kinds[run.kind]
         async with self._database.session(WORKER) as session:
             content = await runs.read_input(session, run)
-        work = Work(run.parameters, content, _Reporter(self._database, run))
+        work = Work(run.parameters, content, _Reporter(self._database, run), self._gpu)
         async with self._database.session(run.owner) as session:
             outcome = await kind.handler(session, work)
             await become(session, WORKER)

@@ -1,12 +1,15 @@
 """What goes over the wire about jobs."""
 
+from base64 import b64decode
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Base64Encoder, BaseModel, EncodedBytes, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from api_main.core.fields import Strict, Text, Timestamp
 from api_main.core.pagination import CursorText, Limit
+from api_main.images.schemas import ThumbnailQuery
 from api_main.jobs.models import Job, JobPriority, JobState
 
 MAX_CONTENT = 16 * 1024 * 1024
@@ -48,7 +51,43 @@ class ReportForm(_Form):
     days: int = Field(default=30, ge=1, le=MOST_DAYS, strict=True, description="How far the burn-down goes back")
 
 
-JobForm = Annotated[ExportForm | ImportForm | ReportForm, Field(discriminator="kind")]
+class _StrictBase64(Base64Encoder):
+    """Pydantic's own passes over what is no base64 at all."""
+
+    @classmethod
+    def decode(cls, data: bytes) -> bytes:
+        try:
+            return b64decode(data, validate=True)
+        except ValueError:
+            raise PydanticCustomError("base64_decode", "This is no base64") from None
+
+
+class PictureOptions(ThumbnailQuery):
+    """What becomes of each picture of a batch."""
+
+    operation: Literal["thumbnail", "hash"] = Field(description="`hash` leaves width, height and format unused")
+    priority: JobPriority = Field(default=JobPriority.NORMAL, description="Which of the queued jobs comes first")
+
+
+Archive = Annotated[
+    bytes,
+    EncodedBytes(encoder=_StrictBase64),
+    Field(min_length=1, description="A ZIP archive of PNG, JPEG and WebP images"),
+]
+
+
+class PicturesForm(PictureOptions):
+    """Make thumbnails or hashes of many pictures; `POST /jobs/images` takes the archive itself."""
+
+    kind: Literal["images.batch"]
+    content: Archive
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"kind", "priority", "content"})
+
+
+JobForm = Annotated[ExportForm | ImportForm | ReportForm | PicturesForm, Field(discriminator="kind")]
 
 FORM_EXAMPLES: dict[str, Any] = {
     "export": {"summary": "All tasks as CSV", "value": {"kind": "tasks.export", "format": "csv"}},
@@ -60,6 +99,10 @@ FORM_EXAMPLES: dict[str, Any] = {
             "on_error": "skip",
             "content": "title,priority\nWrite the announcement,high\n",
         },
+    },
+    "images": {
+        "summary": "Thumbnails of the pictures in a ZIP archive",
+        "value": {"kind": "images.batch", "operation": "thumbnail", "width": 128, "content": "UEsFBgAAAAAAAAAA…"},
     },
     "report": {"summary": "A chart", "value": {"kind": "tasks.report", "format": "svg", "days": 14}},
 }

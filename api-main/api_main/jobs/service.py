@@ -16,22 +16,19 @@ from api_main.jobs import repository
 from api_main.jobs.errors import JobFinished, JobHasNoFile, JobNotFinished, JobNotFound, TooManyJobs
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.models import Job, JobPriority, JobState
-from api_main.jobs.schemas import ExportForm, ImportForm, JobFileInfo, JobListQuery, JobRead, JobResult, ReportForm
+from api_main.jobs.schemas import ImportForm, JobFileInfo, JobForm, JobListQuery, JobRead, JobResult, PicturesForm
 
 NEWEST_FIRST = "-created"
 
 
-async def create(
-    session: RlsSession, principal: Principal, form: ExportForm | ImportForm | ReportForm, settings: Settings
-) -> JobRead:
+async def create(session: RlsSession, principal: Principal, form: JobForm, settings: Settings) -> JobRead:
     """Queue a job in the caller's transaction.
 
     Raises:
         InsufficientScope: the caller's token does not allow what the job would do.
         TooManyJobs
     """
-    content = form.content.encode() if isinstance(form, ImportForm) else None
-    return await enqueue(session, principal, form.kind, form.parameters, form.priority, content, settings)
+    return await enqueue(session, principal, form.kind, form.parameters, form.priority, _file_of(form), settings)
 
 
 async def enqueue(
@@ -110,6 +107,16 @@ async def result_parts(database: Database, principal: Principal, job_id: UUID) -
             return
         yield content
         part += 1
+
+
+def _file_of(form: JobForm) -> bytes | None:
+    match form:
+        case ImportForm():
+            return form.content.encode()
+        case PicturesForm():
+            return form.content
+        case _:
+            return None
 
 
 async def _get(session: RlsSession, job_id: UUID) -> Job:

@@ -6,6 +6,7 @@ from typing import Any
 
 from api_main.auth.scopes import Scope
 from api_main.core.database import RlsSession
+from api_main.gpu.client import GpuClient
 
 MAX_RESULT = 64 * 1024 * 1024  # bytes; a worker holds them in memory
 
@@ -22,6 +23,14 @@ class JobFailed(Exception):
     def __init__(self, code: str, message: str, details: Any = None) -> None:
         self.code, self.message, self.details = code, message, details
         super().__init__(message)
+
+
+class NotNow(Exception):
+    """What the job needs is away. It waits so many seconds, as often as it takes: this is no failure of its own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"not before {seconds:g} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +63,15 @@ class Work:
     parameters: Mapping[str, Any]
     content: bytes = field(repr=False)
     progress: Progress
+    gpu: GpuClient | None = None
 
 
 Handler = Callable[[RlsSession, Work], Awaitable[Outcome]]
 """Does the work in a transaction of the owner's, which also records the outcome: all of it is kept, or nothing.
 
 Raises:
-    JobFailed: there is no use in trying again. Any other exception is tried again.
+    JobFailed: there is no use in trying again.
+    NotNow: something that it needs is away. Any other exception is a failure, and is tried again.
 """
 
 

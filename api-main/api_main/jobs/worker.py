@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
 from api_main.core.settings import WorkerSettings
+from api_main.gpu.client import open_gpu
 from api_main.jobs import runs
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.queue import QueueConnector, create_queue
@@ -41,7 +42,7 @@ class JobWorker:
         pool_size = {"database_pool_max": max(settings.database_pool_max, connections)}
         self._settings = settings
         self._database = Database(settings.model_copy(update=pool_size), name="api-main worker")
-        self._runner = JobRunner(self._database, settings, kinds)
+        self._kinds = kinds
         self._stopping = asyncio.Event()
         self._worker: Worker | None = None
 
@@ -50,10 +51,12 @@ class JobWorker:
         await self._database.open()
         tidying = asyncio.create_task(self._tidy())
         try:
-            while not self._stopping.is_set():
-                await self._work()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
+            async with open_gpu(self._settings) as gpu:
+                runner = JobRunner(self._database, self._settings, self._kinds, gpu)
+                while not self._stopping.is_set():
+                    await self._work(runner)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
         finally:
             tidying.cancel()
             await asyncio.wait([tidying])
@@ -64,9 +67,9 @@ class JobWorker:
         if self._worker is not None:
             self._worker.stop()  # type: ignore[no-untyped-call]
 
-    async def _work(self) -> None:
+    async def _work(self, runner: JobRunner) -> None:
         connector = QueueConnector(self._database)
-        self._worker = self._new_worker(create_queue(connector, self._runner, self._settings.jobs_retry_seconds))
+        self._worker = self._new_worker(create_queue(connector, runner, self._settings.jobs_retry_seconds))
         connector.on_trouble = self._worker.stop
         log.info("worker_started", concurrency=self._settings.jobs_concurrency)
         try:
