@@ -20,6 +20,7 @@ from local_stack.postgres import EmbeddedPostgres
 from local_stack.preparation import prepare, sentence
 from local_stack.progress import say, step, table
 from local_stack.stop_request import StopRequest, StopRequested
+from local_stack.worker_process import WorkerProcess
 
 READY_SECONDS = 30.0
 # The API gets an address of its own; whoever takes it over must not find an administrator's beside it.
@@ -41,12 +42,14 @@ class Stack:
         self.api = ApiProcess(configuration.host, configuration.port, self.data / "api.json", application)
         elsewhere = configuration.gpu_url is not None
         self.gpu = None if elsewhere else GpuProcess(self.data, configuration.gpu_port, configuration.idle_seconds)
+        self.worker = WorkerProcess(self.data / "worker.json")
 
     def run(self, resources: ExitStack) -> None:
         """Start everything, then watch over it until something ends."""
         began = time.monotonic()
         resources.enter_context(open_data_directory(self.data))
         self.api.stop_leftover()
+        self.worker.stop_leftover()
         check_port(self.configuration.host, self.configuration.port)
         if self.gpu:
             self.gpu.stop_leftover()
@@ -57,13 +60,15 @@ class Stack:
         self.stop.check()
         environment = self._api_environment(self._prepare(address))
         self.stop.check()
-        say("  Starting the API …")
+        say("  Starting the API and a worker …")
         if self.gpu:
             resources.callback(self.gpu.stop)
             self.gpu.start(self._inherited())
+        resources.callback(self.worker.stop)
         resources.callback(self.api.stop)
         resources.callback(say, "\n  Stopping …")
         self.api.start(environment)
+        self.worker.start(environment)
         ready = self._wait_until_ready()
         self._show(address, time.monotonic() - began if ready else None)
         self._watch(sys.maxsize)
@@ -133,6 +138,8 @@ class Stack:
                 raise StartError(f"The API stopped by itself with exit code {code}: see its lines above.")
             if self.gpu and (code := self.gpu.exit_code()) is not None:
                 raise StartError(f"api-gpu stopped by itself with exit code {code}: see its lines above.")
+            if (code := self.worker.exit_code()) is not None:
+                raise StartError(f"The worker stopped by itself with exit code {code}: see its lines above.")
             if time.monotonic() >= deadline:
                 return
             time.sleep(min(0.1, seconds))

@@ -59,7 +59,7 @@ class GpuProcess(BackgroundProcess):
         return {
             "GPU_URL": self.url,
             "GPU_SIGNING_KEY_FILE": str(self._private),
-            "GPU_IDLE_SECONDS": str(self._idle_seconds),
+            "IDLE_SECONDS": str(self._idle_seconds),
         }
 
     def start(self, environment: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from api_gpu.parent.configuration import ProcessSettings
+from api_main.core.settings import WorkerSettings
 from tests.containers.compose import (
     COMPOSE_FILE,
     DOCKERFILE,
@@ -35,7 +36,7 @@ def test_the_file_fits_the_schema_of_the_compose_specification(file: Path) -> No
 
 
 def test_the_services_are_those_of_the_standalone_system() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", "api-main", "api-gpu"}
+    assert set(SERVICES) == {"postgres", "redis", "migrate", "api-main", "api-gpu", "worker"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -47,7 +48,7 @@ def test_a_container_can_neither_gain_rights_nor_change_itself(service: str) -> 
     assert not SERVICES[service].get("privileged")
 
 
-@pytest.mark.parametrize("service", ["postgres", "redis", "migrate", "api-gpu"])
+@pytest.mark.parametrize("service", ["postgres", "redis", "migrate", "api-gpu", "worker"])
 def test_all_but_the_api_are_on_the_private_network_alone(service: str) -> None:
     assert SERVICES[service]["networks"] == ["private"]
     assert "ports" not in SERVICES[service]
@@ -74,11 +75,15 @@ def test_a_secret_has_no_default_and_stops_the_start_when_it_is_missing(secret: 
         [environment_of(service, without) for service in SERVICES]
 
 
-def test_the_api_starts_after_a_healthy_database_and_a_finished_migration() -> None:
-    assert SERVICES["api-main"]["depends_on"] == {
+@pytest.mark.parametrize("service", ["api-main", "worker"])
+def test_what_needs_the_schema_starts_after_a_healthy_database_and_a_finished_migration(service: str) -> None:
+    assert SERVICES[service]["depends_on"] == {
         "postgres": {"condition": "service_healthy"},
         "migrate": {"condition": "service_completed_successfully"},
     }
+
+
+def test_the_migration_runs_once_after_a_healthy_database() -> None:
     assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     assert SERVICES["migrate"]["restart"] == "no"
 
@@ -88,6 +93,18 @@ def test_the_api_never_holds_an_administrators_password() -> None:
     assert environment["ENVIRONMENT"] == "production"
     assert GIVEN["POSTGRES_PASSWORD"] not in "".join(environment.values())
     assert environment["DATABASE_URL"].startswith("postgresql://api_main:")
+
+
+def test_the_worker_holds_no_key_that_signs_tokens_and_no_administrators_password() -> None:
+    environment = environment_of("worker", GIVEN)
+    assert environment["DATABASE_URL"].startswith("postgresql://api_main:")
+    values = "".join(environment.values())
+    assert [name for name in ("JWT_SIGNING_KEYS", "POSTGRES_PASSWORD") if GIVEN[name] in values] == []
+
+
+def test_stopping_leaves_the_worker_the_time_that_its_jobs_have() -> None:
+    grace: float = WorkerSettings.model_fields["jobs_grace_seconds"].default
+    assert int(SERVICES["worker"]["stop_grace_period"].rstrip("s")) > grace
 
 
 @pytest.mark.parametrize("service", ["postgres", "redis"])
