@@ -159,5 +159,10 @@ def gpu(served_gpu: tuple[StandIn, str]) -> Iterator[StandIn]:
 def gpu_settings(settings: Settings, gpu: StandIn, served_gpu: tuple[StandIn, str]) -> Settings:
     """Settings of an API that knows the stand-in."""
     key = SecretStr(json.dumps(gpu.key))
-    changes = {"gpu_url": served_gpu[1], "gpu_signing_key": key, "gpu_timeout": 10.0, "embedding_sweep_seconds": 0.2}
+    changes = {
+        "gpu_url": served_gpu[1],
+        "gpu_signing_key": key,
+        "gpu_timeout": PATIENCE,
+        "embedding_sweep_seconds": 0.2,
+    }
     return settings.model_copy(update=changes)

@@ -1,15 +1,12 @@
-"""Requests to an engine, and waiting for what it does."""
+"""Requests to an engine."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api_gpu.engine import Engine
-
-PATIENCE = 30.0  # seconds, on a machine that does much else
 
 
 def column(values: Sequence[Any]) -> NDArray[Any]:
@@ -28,9 +25,3 @@ async def ask(engine: Engine, model: str, x: Any, version: str | None = None, **
     """A model of tensors with one input, `x`, and one output, `y`."""
     answer = await engine.infer(model, version, {"x": np.asarray(x)}, **options)
     return np.asarray(answer.outputs["y"])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from api_gpu.engine import TensorInfo
@@ -35,7 +36,7 @@ async def test_every_datatype_goes_through(open_engine: OpenEngine, models_dir: 
     kind, dtype = KINDS[datatype]
     write(models_dir, "same", graph([node("Identity", "x")], kind=kind))
     engine = await open_engine()
-    x = np.array([[0, 1], [1, 0]], dtype)
+    x: NDArray[Any] = np.array([[0, 1], [1, 0]], dtype)
     y = await ask(engine, "same", x)
     assert y.dtype == dtype
     assert y.tolist() == x.tolist()
