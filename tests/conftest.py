@@ -158,11 +158,10 @@ def gpu(served_gpu: tuple[StandIn, str]) -> Iterator[StandIn]:
 @pytest.fixture
 def gpu_settings(settings: Settings, gpu: StandIn, served_gpu: tuple[StandIn, str]) -> Settings:
     """Settings of an API that knows the stand-in."""
+    return with_gpu(settings, *served_gpu)
+
+
+def with_gpu(settings: Settings, gpu: StandIn, url: str) -> Settings:
     key = SecretStr(json.dumps(gpu.key))
-    changes = {
-        "gpu_url": served_gpu[1],
-        "gpu_signing_key": key,
-        "gpu_timeout": PATIENCE,
-        "embedding_sweep_seconds": 0.2,
-    }
-    return settings.model_copy(update=changes)
+    where = {"gpu_url": url, "gpu_signing_key": key}
+    return settings.model_copy(update={**where, "gpu_timeout": PATIENCE, "embedding_sweep_seconds": 0.2})

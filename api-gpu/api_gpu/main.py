@@ -41,8 +41,8 @@ ROUTES = [
 
 def open_engine(settings: Settings) -> Engine:
     """The engine that these settings ask for. Whoever brings one of its own need not have onnxruntime."""
-    from api_gpu.engine.engine import Engine as OnnxEngine  # type: ignore[import,unused-ignore]  # noqa: PLC0415
-    from api_gpu.engine.settings import EngineSettings  # type: ignore[import,unused-ignore]  # noqa: PLC0415
+    from api_gpu.engine.engine import Engine as OnnxEngine  # noqa: PLC0415
+    from api_gpu.engine.settings import EngineSettings  # noqa: PLC0415
 
     engine_settings = EngineSettings(
         models_dir=settings.models_dir,
@@ -54,7 +54,7 @@ def open_engine(settings: Settings) -> Engine:
         token_budget=settings.token_budget,
         threads=settings.threads,
     )
-    engine: Engine = OnnxEngine(engine_settings, PrometheusObserver())  # type: ignore[arg-type,unused-ignore]
+    engine: Engine = OnnxEngine(engine_settings, PrometheusObserver())
     return engine
 
 

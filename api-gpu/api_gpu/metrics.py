@@ -1,4 +1,4 @@
-"""What Prometheus may ask for at /metrics (docs/gpu.md lists it). Each is filled where it happens.
+"""What Prometheus may ask for at /metrics (docs/api-gpu.md lists it). Each is filled where it happens.
 
 One registry per process, for a process has one engine. Times are in seconds.
 """

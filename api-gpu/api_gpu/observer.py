@@ -1,26 +1,11 @@
 """What the engine tells about its work, as Prometheus' numbers (`api_gpu.metrics`)."""
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from api_gpu import metrics
+from api_gpu.engine.observer import Batch, EngineObserver
 
 
-class Batch(Protocol):
-    """A batch that has run; times are in seconds."""
-
-    @property
-    def inputs(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def waited(self) -> Sequence[float]: ...
-    @property
-    def infer(self) -> float: ...
-
-
-class PrometheusObserver:
-    """Counts. Every method is called on the event loop; see `api_gpu.engine.observer`."""
+class PrometheusObserver(EngineObserver):
+    """Counts. Every method is called on the event loop."""
 
     def queue_changed(self, model: str, inputs: int) -> None:
         metrics.QUEUE_INPUTS.labels(model).set(inputs)

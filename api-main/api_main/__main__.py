@@ -1,9 +1,11 @@
 """`python -m api_main migrate`: bring the database to the newest schema.
 
+`… work`: run background jobs until SIGTERM.
 `… generate-key`: a new signing key. `… generate-api-keys`: a new publishable and a new secret key.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -13,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api_main.auth.api_keys import KeyKind, digest, generate
 from api_main.auth.generate import generate_signing_key
-from api_main.core.settings import AdminSettings
+from api_main.core.settings import AdminSettings, WorkerSettings
+from api_main.jobs import worker
 from api_main.migrations.setup import prepare_database
 
 
@@ -25,6 +28,11 @@ def migrate() -> None:
         login_password=os.environ.get("API_MAIN_PASSWORD"),
         standalone=settings.supabase_url is None,
     )
+
+
+def work() -> None:
+    """Run background jobs, as `DATABASE_URL`, until SIGTERM or Ctrl-C."""
+    asyncio.run(worker.work(WorkerSettings()))
 
 
 def generate_key() -> None:
@@ -41,7 +49,7 @@ def generate_api_keys() -> None:
         print(f"{kind.upper()}_KEY_DIGESTS={digest(key)}")
 
 
-COMMANDS = {"migrate": migrate, "generate-key": generate_key, "generate-api-keys": generate_api_keys}
+COMMANDS = {"migrate": migrate, "work": work, "generate-key": generate_key, "generate-api-keys": generate_api_keys}
 
 
 def main() -> None:

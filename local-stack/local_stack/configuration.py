@@ -26,6 +26,9 @@ class Configuration(BaseSettings):
     public_url: str | None = None
     jwt_signing_keys: str | None = None
     jwt_signing_keys_file: str | None = None
+    gpu_url: str | None = Field(default=None, description="an api-gpu elsewhere; unset, one is started")
+    gpu_port: int | None = Field(default=None, ge=1, le=65535, description="unset: 8001, or a free one")
+    idle_seconds: float = Field(default=300.0, ge=0, description="of api-gpu, until it sleeps")
 
     @property
     def data_directory(self) -> Path:

@@ -15,10 +15,12 @@ from local_stack.client_keys import ClientKeys
 from local_stack.configuration import Configuration, read_configuration
 from local_stack.data_directory import keep_secret, open_data_directory
 from local_stack.errors import StartError
+from local_stack.gpu_process import GpuProcess
 from local_stack.postgres import EmbeddedPostgres
 from local_stack.preparation import prepare, sentence
 from local_stack.progress import say, step, table
 from local_stack.stop_request import StopRequest, StopRequested
+from local_stack.worker_process import WorkerProcess
 
 READY_SECONDS = 30.0
 # The API gets an address of its own; whoever takes it over must not find an administrator's beside it.
@@ -38,23 +40,35 @@ class Stack:
         self.data = configuration.data_directory
         self.postgres: EmbeddedPostgres | None = None
         self.api = ApiProcess(configuration.host, configuration.port, self.data / "api.json", application)
+        elsewhere = configuration.gpu_url is not None
+        self.gpu = None if elsewhere else GpuProcess(self.data, configuration.gpu_port, configuration.idle_seconds)
+        self.worker = WorkerProcess(self.data / "worker.json")
 
     def run(self, resources: ExitStack) -> None:
         """Start everything, then watch over it until something ends."""
         began = time.monotonic()
         resources.enter_context(open_data_directory(self.data))
         self.api.stop_leftover()
+        self.worker.stop_leftover()
         check_port(self.configuration.host, self.configuration.port)
+        if self.gpu:
+            self.gpu.stop_leftover()
+            resources.enter_context(self.gpu.prepare())
         self.client_keys = ClientKeys(self.data / "client_keys.json")
         self.stop.check()
         address = self._database(resources)
         self.stop.check()
         environment = self._api_environment(self._prepare(address))
         self.stop.check()
-        say("  Starting the API …")
+        say("  Starting the API and a worker …")
+        if self.gpu:
+            resources.callback(self.gpu.stop)
+            self.gpu.start(self._inherited())
+        resources.callback(self.worker.stop)
         resources.callback(self.api.stop)
         resources.callback(say, "\n  Stopping …")
         self.api.start(environment)
+        self.worker.start(environment)
         ready = self._wait_until_ready()
         self._show(address, time.monotonic() - began if ready else None)
         self._watch(sys.maxsize)
@@ -82,8 +96,12 @@ class Stack:
                 seed.seed(address.admin_url)
         return address.login_url(password)
 
+    @staticmethod
+    def _inherited() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name not in ADMINISTRATOR_VARIABLES}
+
     def _api_environment(self, database_url: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ADMINISTRATOR_VARIABLES}
+        kept = self._inherited()
         keys = self.data / "signing_keys.json"
         given = self.configuration.jwt_signing_keys or self.configuration.jwt_signing_keys_file
         if not given:
@@ -93,6 +111,7 @@ class Stack:
             DEFAULTS
             | self.client_keys.environment
             | kept
+            | (self.gpu.callers_environment if self.gpu else {})
             | {
                 "DATABASE_URL": database_url,
                 "PUBLIC_URL": self.configuration.public_url or self.configuration.api_url,
@@ -117,6 +136,10 @@ class Stack:
                 raise StartError(f"PostgreSQL stopped by itself: its log is {self.postgres.log}.")
             if (code := self.api.exit_code()) is not None:
                 raise StartError(f"The API stopped by itself with exit code {code}: see its lines above.")
+            if self.gpu and (code := self.gpu.exit_code()) is not None:
+                raise StartError(f"api-gpu stopped by itself with exit code {code}: see its lines above.")
+            if (code := self.worker.exit_code()) is not None:
+                raise StartError(f"The worker stopped by itself with exit code {code}: see its lines above.")
             if time.monotonic() >= deadline:
                 return
             time.sleep(min(0.1, seconds))
@@ -128,6 +151,8 @@ class Stack:
             ("Documentation", f"{self.configuration.api_url}/docs"),
             ("Database", address.shown_url),
         ]
+        if self.gpu:
+            rows.append(("api-gpu", f"{self.gpu.url} (asleep until it is needed)"))
         if self.configuration.supabase_url is None and (accounts := seed.demo_accounts(address.admin_url)):
             rows.append(("Demo accounts", f"{', '.join(accounts)} (password {seed.DEMO_PASSWORD})"))
         if self.configuration.supabase_url is None:

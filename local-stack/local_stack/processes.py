@@ -12,7 +12,7 @@ from psutil import (  # type: ignore[import-untyped]
     process_iter,
 )
 
-__all__ = ["Process", "family", "find", "runs", "signal", "wait_gone"]
+__all__ = ["Process", "command", "family", "find", "runs", "signal", "wait_gone"]
 
 
 def find(matches: Callable[[Process], bool]) -> list[Process]:
@@ -32,6 +32,13 @@ def family(pid: int) -> list[Process]:
         return [process, *process.children(recursive=True)]
     except NoSuchProcess:
         return []
+
+
+def command(process: Process) -> str:
+    """Return the command line; nothing where the process is gone."""
+    with contextlib.suppress(NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def signal(process: Process, number: int) -> None:

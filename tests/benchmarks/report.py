@@ -38,7 +38,7 @@ def machine(laboratory: Laboratory) -> str:
     load = os.getloadavg()[0]
     options = ", ".join(f"{name} {value}" for name, value in OPTIONS.items())
     return (
-        f"{_processor()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB;"
+        f"{processor()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB;"
         f" load average {load:.1f} at the start. Load generator, API and Postgres share the cores.\n"
         f"Python {platform.python_version()}, one uvicorn worker (uvloop, httptools), no line of log per request."
         f" PostgreSQL {version} ({options}), Unix socket, 10 connections.\n"
@@ -108,7 +108,7 @@ def _throughput_row(scenario: str, name: str, outcome: Outcome, ordinary: float)
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     information = Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.benchmarks import recall
 from tests.benchmarks.__main__ import benchmark
 from tests.benchmarks.load import BadAnswerError, Load, Question, run
 from tests.benchmarks.pgbench import VARIANTS
@@ -66,3 +67,10 @@ async def test_a_wrong_answer_is_no_result(status: int, owner: str) -> None:
 def _rows(report: str, *label: str, numbers: int) -> list[str]:
     words = " +".join(map(re.escape, label))
     return re.findall(rf"^{words}(?:{NUMBER}){{{numbers}}}$", report, re.MULTILINE)
+
+
+def test_recall_is_measured_for_owners_of_every_size() -> None:
+    title, _heading, *lines = recall.benchmark(2000)
+    assert title.startswith("2,000 tasks of 21 people")
+    assert len(lines) == 12
+    assert all(re.fullmatch(r" +[\d,]+  (none|a quarter) +(0\.9[5-9]\d|1\.000) +[\d.]+", line) for line in lines), lines

@@ -9,7 +9,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
+GPU_COMPOSE_FILE = ROOT / "docker-compose.gpu.yml"
 DOCKERFILE = ROOT / "api-main" / "Dockerfile"
+GPU_DOCKERFILE = ROOT / "api-gpu" / "Dockerfile"
 VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<kind>[?-])(?P<rest>[^}]*))?\})")
 
 

@@ -28,6 +28,11 @@ class Stage:
         return {name: value for name, _, value in pairs}
 
     @property
+    def arguments(self) -> dict[str, str]:
+        """Build arguments and their defaults."""
+        return {name: default for name, _, default in (argument.partition("=") for argument in self.all("ARG"))}
+
+    @property
     def command(self) -> list[str]:
         return [str(word) for word in json.loads(self.last("CMD"))]
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from api_gpu.parent.configuration import ProcessSettings
+from api_main.core.settings import WorkerSettings
 from tests.containers.compose import (
     COMPOSE_FILE,
     DOCKERFILE,
+    GPU_COMPOSE_FILE,
     RequiredVariable,
     environment_of,
     fill_in,
@@ -19,19 +23,20 @@ from tests.containers.compose import (
 from tests.containers.dockerfile import read_stages
 
 SERVICES: dict[str, Any] = read_compose()["services"]
-SECRETS = ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_MAIN_PASSWORD", "JWT_SIGNING_KEYS"]
+SECRETS = ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_MAIN_PASSWORD", "JWT_SIGNING_KEYS", "SERVICE_TOKEN_KEYS"]
 GIVEN = {name: f"of-{name.lower()}" for name in SECRETS}
 
 
-def test_the_file_fits_the_schema_of_the_compose_specification() -> None:
+@pytest.mark.parametrize("file", [COMPOSE_FILE, GPU_COMPOSE_FILE], ids=["all", "gpu"])
+def test_the_file_fits_the_schema_of_the_compose_specification(file: Path) -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")
-    command = [str(checker), "--builtin-schema=vendor.compose-spec", str(COMPOSE_FILE)]
+    command = [str(checker), "--builtin-schema=vendor.compose-spec", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_the_services_are_those_of_the_standalone_system() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", "api-main"}
+    assert set(SERVICES) == {"postgres", "redis", "migrate", "api-main", "api-gpu", "worker"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -43,7 +48,7 @@ def test_a_container_can_neither_gain_rights_nor_change_itself(service: str) -> 
     assert not SERVICES[service].get("privileged")
 
 
-@pytest.mark.parametrize("service", ["postgres", "redis", "migrate"])
+@pytest.mark.parametrize("service", ["postgres", "redis", "migrate", "api-gpu", "worker"])
 def test_all_but_the_api_are_on_the_private_network_alone(service: str) -> None:
     assert SERVICES[service]["networks"] == ["private"]
     assert "ports" not in SERVICES[service]
@@ -70,11 +75,15 @@ def test_a_secret_has_no_default_and_stops_the_start_when_it_is_missing(secret: 
         [environment_of(service, without) for service in SERVICES]
 
 
-def test_the_api_starts_after_a_healthy_database_and_a_finished_migration() -> None:
-    assert SERVICES["api-main"]["depends_on"] == {
+@pytest.mark.parametrize("service", ["api-main", "worker"])
+def test_what_needs_the_schema_starts_after_a_healthy_database_and_a_finished_migration(service: str) -> None:
+    assert SERVICES[service]["depends_on"] == {
         "postgres": {"condition": "service_healthy"},
         "migrate": {"condition": "service_completed_successfully"},
     }
+
+
+def test_the_migration_runs_once_after_a_healthy_database() -> None:
     assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     assert SERVICES["migrate"]["restart"] == "no"
 
@@ -84,6 +93,18 @@ def test_the_api_never_holds_an_administrators_password() -> None:
     assert environment["ENVIRONMENT"] == "production"
     assert GIVEN["POSTGRES_PASSWORD"] not in "".join(environment.values())
     assert environment["DATABASE_URL"].startswith("postgresql://api_main:")
+
+
+def test_the_worker_holds_no_key_that_signs_tokens_and_no_administrators_password() -> None:
+    environment = environment_of("worker", GIVEN)
+    assert environment["DATABASE_URL"].startswith("postgresql://api_main:")
+    values = "".join(environment.values())
+    assert [name for name in ("JWT_SIGNING_KEYS", "POSTGRES_PASSWORD") if GIVEN[name] in values] == []
+
+
+def test_stopping_leaves_the_worker_the_time_that_its_jobs_have() -> None:
+    grace: float = WorkerSettings.model_fields["jobs_grace_seconds"].default
+    assert int(SERVICES["worker"]["stop_grace_period"].rstrip("s")) > grace
 
 
 @pytest.mark.parametrize("service", ["postgres", "redis"])
@@ -104,6 +125,25 @@ def test_the_containers_database_outlives_them_and_redis_keeps_nothing() -> None
     assert "postgres" in read_compose()["volumes"]
 
 
-def test_stopping_leaves_the_api_the_time_that_it_asks_for() -> None:
+def test_stopping_leaves_the_services_the_time_that_they_ask_for() -> None:
     (grace,) = (word for word in read_stages(DOCKERFILE)[-1].command if "graceful" in word)
-    assert int(SERVICES["api-main"]["stop_grace_period"].rstrip("s")) > int(grace.partition("=")[2])
+    asked = {"api-main": float(grace.partition("=")[2]), "api-gpu": ProcessSettings().drain_seconds}
+    for service, seconds in asked.items():
+        assert float(SERVICES[service]["stop_grace_period"].rstrip("s")) > seconds
+
+
+def test_api_gpu_runs_anywhere_and_with_one_more_file_on_a_gpu() -> None:
+    assert SERVICES["api-gpu"]["build"]["args"] == {"DEVICE": "cpu"}
+    (override,) = yaml.safe_load(GPU_COMPOSE_FILE.read_text(encoding="utf-8"))["services"].values()
+    assert override["build"]["args"] == {"DEVICE": "gpu"}
+    assert override["environment"] == {"DEVICE": "cuda"}
+    (device,) = override["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_api_gpu_knows_public_keys_alone_and_keeps_what_it_has_built() -> None:
+    assert [
+        name for name in SERVICES["api-gpu"]["environment"] if name in {"GPU_SIGNING_KEY", "JWT_SIGNING_KEYS"}
+    ] == []
+    assert SERVICES["api-gpu"]["volumes"] == ["models:/models:ro", "gpu-cache:/cache"]
+    assert {"models", "gpu-cache"} <= set(read_compose()["volumes"])

@@ -7,8 +7,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
+from api_gpu.parent.configuration import VARIABLES, ProcessSettings
 from api_gpu.settings import Settings as GpuSettings
-from api_main.core.settings import PLACEHOLDER, AdminSettings, Settings
+from api_main.core.settings import PLACEHOLDER, AdminSettings, Settings, WorkerSettings
 from local_stack.configuration import Configuration
 from tests.containers.compose import ROOT, read_compose, variables
 
@@ -19,23 +20,24 @@ SHOWN: dict[str, str] = {
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines()
     if (match := ASSIGNMENT.fullmatch(line))
 }
-MODELS: list[type[BaseSettings]] = [Settings, AdminSettings, Configuration, GpuSettings]
-FIELDS = {name.upper() for model in MODELS for name in model.model_fields}
+MODELS: list[type[BaseSettings]] = [Settings, WorkerSettings, AdminSettings, Configuration, GpuSettings]
+FIELDS = {name.upper() for model in MODELS for name in model.model_fields} | set(VARIABLES)
 DEFAULTS = {
     name: field.default
-    for name, field in Settings.model_fields.items()
+    for name, field in WorkerSettings.model_fields.items()
     if not field.is_required() and field.default not in (None, (), [])
 }
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
     """The settings of somebody who takes every # away."""
     for name in SHOWN:
         monkeypatch.delenv(name, raising=False)
     file = tmp_path / ".env"
     file.write_text("\n".join(f"{name}={value}" for name, value in SHOWN.items()), encoding="utf-8")
-    return Settings(_env_file=file)
+    Settings(_env_file=file)
+    return WorkerSettings(_env_file=file)
 
 
 def test_every_variable_is_documented_and_nothing_else() -> None:
@@ -57,7 +59,7 @@ def test_a_copy_changes_nothing() -> None:
     assert [line for line in lines if line and not line.startswith("#")] == []
 
 
-def test_every_value_that_is_shown_is_accepted(settings: Settings) -> None:
+def test_every_value_that_is_shown_is_accepted(settings: WorkerSettings) -> None:
     assert settings.trusted_issuers
     assert settings.supabase_url
 
@@ -66,10 +68,11 @@ def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(settings: Setting
     shown = GpuSettings(_env_file=tmp_path / ".env")  # the one that `settings` was made of
     ours = {name: field.default for name, field in GpuSettings.model_fields.items() if field.default is not None}
     assert {name: getattr(shown, name) for name in ours} == ours
+    assert ProcessSettings.read(SHOWN) == ProcessSettings()
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_what_is_shown_is_the_default(settings: Settings, name: str) -> None:
+def test_what_is_shown_is_the_default(settings: WorkerSettings, name: str) -> None:
     assert getattr(settings, name) == DEFAULTS[name]
 
 
@@ -90,9 +93,11 @@ def test_production_refuses_what_is_shown_in_place_of_a_secret(name: str, monkey
 
 
 def test_every_secret_is_shown_as_a_placeholder() -> None:
-    secrets = {name.upper() for name, field in Settings.model_fields.items() if SecretStr in _parts(field.annotation)}
+    secrets = {
+        name.upper() for name, field in WorkerSettings.model_fields.items() if SecretStr in _parts(field.annotation)
+    }
     passwords = {name for name in SHOWN if name.endswith("PASSWORD")}
-    for name in secrets | passwords | {"DATABASE_URL", "MIGRATION_DATABASE_URL"}:
+    for name in secrets | passwords | {"DATABASE_URL", "MIGRATION_DATABASE_URL", "DATABASE_LISTEN_URL"}:
         assert PLACEHOLDER in SHOWN[name], name
 
 
@@ -106,3 +111,16 @@ def test_compose_passes_on_every_setting_that_a_container_may_need() -> None:
     supabase = {name for name in settings if name.startswith("SUPABASE_")}  # compose is the system without it
     files = {"JWT_SIGNING_KEYS_FILE", "GPU_SIGNING_KEY_FILE"}
     assert passed == settings - supabase - files - {"DATABASE_TRANSACTION_POOLER", "DATABASE_LISTEN_URL"}
+
+
+def test_compose_passes_on_every_setting_of_api_gpu_that_its_container_may_need() -> None:
+    passed = set(read_compose()["services"]["api-gpu"]["environment"])
+    of_the_image = {"GPU_HOST", "GPU_PORT", "MODELS_DIR", "CACHE_DIR", "LOG_FORMAT", "SERVICE_TOKEN_KEYS_FILE"}
+    assert passed == ({name.upper() for name in GpuSettings.model_fields} | set(VARIABLES)) - of_the_image
+
+
+def test_compose_passes_on_every_setting_that_the_worker_may_need() -> None:
+    passed = set(read_compose()["services"]["worker"]["environment"])
+    of_its_own = {name.upper() for name in WorkerSettings.model_fields.keys() - Settings.model_fields.keys()}
+    assert passed >= of_its_own - {"DATABASE_LISTEN_URL"}
+    assert passed <= {name.upper() for name in WorkerSettings.model_fields}

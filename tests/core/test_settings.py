@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api_main.core.settings import AdminSettings, Settings, TrustedIssuer, sqlalchemy_url
+from api_gpu.settings import Settings as GpuSettings
+from api_main.core.settings import AdminSettings, Settings, TrustedIssuer, WorkerSettings, sqlalchemy_url
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD: dict[str, Any] = {"database_url": "postgresql://api_main:x@localhost/postgres", "jwt_signing_keys": "[{}]"}
@@ -16,7 +17,7 @@ GOOD: dict[str, Any] = {"database_url": "postgresql://api_main:x@localhost/postg
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in {*Settings.model_fields, *AdminSettings.model_fields}:
+    for name in {*WorkerSettings.model_fields, *AdminSettings.model_fields, *GpuSettings.model_fields}:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
@@ -27,7 +28,9 @@ def make(**values: Any) -> Settings:
 def test_the_example_documents_every_variable_and_none_that_does_not_exist() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     documented = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE))
-    ours = {name.upper() for name in {*Settings.model_fields, *AdminSettings.model_fields}}
+    ours = {
+        name.upper() for name in {*WorkerSettings.model_fields, *AdminSettings.model_fields, *GpuSettings.model_fields}
+    }
     read_elsewhere = {"API_MAIN_PASSWORD", "HOST", "PORT", "DATA_DIR", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
     assert ours - documented == set(), "not in .env.example"
     assert documented - ours - read_elsewhere == set(), "in .env.example, but nothing reads it"

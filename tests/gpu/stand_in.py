@@ -17,7 +17,15 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from service_wire.service_token import ServiceTokenRefused, ServiceTokenVerifier, generate_key, public_keys, subject_of
-from service_wire.tensors import HEADER_LENGTH, InferRequest, InferResponse, Tensor, decode_request, encode_response
+from service_wire.tensors import (
+    HEADER_LENGTH,
+    InferRequest,
+    InferResponse,
+    Tensor,
+    WireError,
+    decode_request,
+    encode_response,
+)
 from tests.serving import serve
 
 DIMENSIONS = 384
@@ -106,9 +114,11 @@ class StandIn:
             return JSONResponse({"error": f"status {status}"}, status, {"Retry-After": self.mood.retry_after})
         await self._take_time(self.mood)
         length = request.headers.get(HEADER_LENGTH)
-        asked = decode_request(await request.body(), None if length is None else int(length))
         model = request.path_params["path"].removeprefix("v2/models/").removesuffix("/infer")
-        return self._infer(model, asked)
+        try:
+            return self._infer(model, decode_request(await request.body(), None if length is None else int(length)))
+        except (WireError, LookupError, TypeError, ValueError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
 
     async def _take_time(self, mood: Mood) -> None:
         """Until the test is over, at the longest."""

@@ -179,6 +179,15 @@ async def test_one_that_cannot_start_is_left_alone_for_as_long_as_it_asks(gpu: S
     assert counted("circuit_open") == 1
 
 
+async def test_one_that_fell_and_cannot_start_again_is_left_alone_too(gpu: StandIn, gpu_client: GpuClient) -> None:
+    await gpu_client.embed(["x"], gpu_client.deadline())
+    gpu.mood.cannot_start, gpu.mood.retry_after = True, "0"
+    with pytest.raises(GpuUnavailable):
+        await gpu_client.embed(["x"], gpu_client.deadline())
+    assert gpu_client.is_left_alone
+    assert gpu.seen[-2:] == [INFER, "GET /v2"]
+
+
 async def test_the_circuit_closes_when_it_can_start_again(gpu: StandIn, gpu_client: GpuClient) -> None:
     gpu.mood.cannot_start, gpu.mood.retry_after = True, "0"
     with pytest.raises(GpuUnavailable):

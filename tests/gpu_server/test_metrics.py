@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api_gpu.engine.observer import Batch
 from api_gpu.observer import PrometheusObserver
 
-DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "gpu.md"
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "api-gpu.md"
 
 
 def families(url: str) -> dict[str, str]:
@@ -33,13 +33,7 @@ def test_every_one_is_documented_and_nothing_else(gpu_url: str) -> None:
     assert set(documented) == {name for name in ours if name.startswith("api_gpu_")}
 
 
-@dataclass(frozen=True)
-class Batch:
-    inputs: int = 3
-    size: int = 48
-    waited: tuple[float, ...] = (0.1, 0.1, 0.1)
-    infer: float = 0.2
-
+BATCH = Batch(inputs=3, size=48, waited=(0.1, 0.1, 0.1), load=0.1, infer=0.2, finish=0.1)
 
 OBSERVED: dict[str, tuple[Callable[[PrometheusObserver], None], dict[str, float]]] = {
     "queue": (lambda observer: observer.queue_changed("m", 5), {'queue_inputs{model="m"}': 5}),
@@ -54,7 +48,7 @@ OBSERVED: dict[str, tuple[Callable[[PrometheusObserver], None], dict[str, float]
     ),
     "prepared": (lambda observer: observer.prepared("m", 5, 0.5), {'tokenization_seconds_sum{model="m"}': 0.5}),
     "batch": (
-        lambda observer: observer.batch_finished("m", Batch()),
+        lambda observer: observer.batch_finished("m", BATCH),
         {
             'batch_inputs_sum{model="m"}': 3,
             'batch_tokens_sum{model="m"}': 48,

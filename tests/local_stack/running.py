@@ -86,8 +86,8 @@ class Stack:
         return found[1]
 
     def child(self, program: str) -> processes.Process:
-        """Return the child that runs a program: `uvicorn` or `postgres`."""
-        wanted = [member for member in self.family[1:] if program in " ".join(member.cmdline())]
+        """Return the child that runs a program: `uvicorn`, `postgres` or `api_gpu`."""
+        wanted = [member for member in self.family[1:] if program in processes.command(member)]
         return min(wanted, key=lambda member: float(member.create_time()))
 
     def get(self, path: str) -> int:

@@ -46,6 +46,19 @@ def use_the_keys(stack: Stack) -> None:
         time.sleep(0.1)
 
 
+def job_is_done(stack: Stack, email: str) -> bool:
+    """Sign in, queue a job, and tell whether a worker does it."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}/api/v1") as api:
+        login = api.post("/auth/login", json={"email": email, "password": DEMO_PASSWORD})
+        api.headers["Authorization"] = f"Bearer {login.json()['data']['access_token']}"
+        job = api.post("/jobs", json={"kind": "tasks.export", "format": "csv"}).json()["data"]
+        deadline = time.monotonic() + PATIENCE
+        while job["state"] in {"queued", "running"} and time.monotonic() < deadline:
+            time.sleep(0.05)
+            job = api.get(f"/jobs/{job['id']}").json()["data"]
+        return bool(job["state"] == "succeeded")
+
+
 def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path) -> None:
     with Stack(folder / "data", REAL) as stack:
         stack.wait_until_shown()
@@ -53,6 +66,7 @@ def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path
         ada, grace = tasks_of(stack, "ada@example.com"), tasks_of(stack, "grace@example.com")
         assert (len(ada), len(grace), len(ada | grace)) == (5, 5, 10)
         use_the_keys(stack)
+        assert job_is_done(stack, "ada@example.com")
         with psycopg.connect(stack.shown("Database")) as tool:
             assert tool.info.host == "127.0.0.1"
         assert len(stack.family) > 5
@@ -83,6 +97,7 @@ def test_two_run_side_by_side_and_a_second_one_in_the_same_folder_does_not(folde
         two.wait_until_shown()
         assert (one.get("/health/ready"), two.get("/health/ready")) == (200, 200)
         assert one.shown("Database") != two.shown("Database")
+        assert one.shown("api-gpu") != two.shown("api-gpu")
         with Stack(folder / "one") as third:
             assert third.exit_code() == 1
             assert third.text == (
@@ -106,7 +121,9 @@ def test_a_second_start_recovers_from_kill_9(folder: Path) -> None:
             assert second.is_gone()
 
 
-@pytest.mark.parametrize(("program", "name"), [("uvicorn", "The API"), ("postgres", "PostgreSQL")])
+@pytest.mark.parametrize(
+    ("program", "name"), [("uvicorn", "The API"), ("postgres", "PostgreSQL"), ("api_gpu", "api-gpu")]
+)
 def test_what_dies_by_itself_ends_the_rest(folder: Path, program: str, name: str) -> None:
     with Stack(folder / "data").wait_until_shown() as stack:
         stack.child(program).kill()

@@ -7,13 +7,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api_main.auth.scopes import Scope
 from api_main.core.settings import Settings
 from tests.people import Person
 
 REMEMBERED_SECONDS: int = Settings.model_fields["revocation_seconds"].default
 TOKENS = "/api/v1/tokens"
 TASKS = "/api/v1/tasks"
-ALL_SCOPES = ["tasks:read", "tasks:write", "images:process", "inference:run"]
+ALL_SCOPES = [scope.value for scope in Scope]
 Json = dict[str, Any]
 NewToken = Callable[..., Awaitable[Json]]
 

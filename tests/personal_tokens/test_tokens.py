@@ -49,7 +49,7 @@ BAD_FORMS: list[Json] = [
     {"name": "x"},
     {"name": "x", "scopes": []},
     {"name": "x", "scopes": ["tasks:admin"]},
-    {"name": "x", "scopes": ["tasks:read"] * 5},
+    {"name": "x", "scopes": ["tasks:read"] * 99},
     {"name": "", "scopes": ["tasks:read"]},
     {"name": "   ", "scopes": ["tasks:read"]},
     {"name": "x" * 101, "scopes": ["tasks:read"]},

@@ -31,6 +31,11 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
         (person.id, str(person.id)),
     )
     admin.execute(
+        "with job as (insert into public.jobs (owner_id, kind) values (%s, 'tasks.report') returning id)"
+        " insert into public.job_files (job_id, purpose, part, content) select id, 'result', 0, '' from job",
+        (person.id,),
+    )
+    admin.execute(
         "insert into auth.mfa_amr_claims (session_id, authentication_method) values (%s, 'password')", (person.session,)
     )
     admin.execute(

@@ -44,7 +44,7 @@ class Client:
             await (self._go_wrong() if mishap else self._go_right())
 
     async def _go_right(self) -> None:
-        title = f"{self.person.id} {self.dice.random()}"
+        title = f"{self.person.id} {self.dice.random():.12f}"
         task = f"{TASKS}/{self.dice.choice(self.own)}" if self.own else TASKS
         match self.dice.choice(
             ("create", "create", "list", "search", "me", "read", "change", "replace", "bulk", "delete")

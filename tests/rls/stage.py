@@ -37,6 +37,7 @@ CALLERS = {
     "ex-superuser": Caller("authenticated", claims_of="ex-superuser"),
     "auth_admin": Caller("auth_admin"),
     "embedder": Caller("embedder"),
+    "job_worker": Caller("job_worker"),
     "service_role": Caller("service_role", as_administrator=True),
 }
 
@@ -68,6 +69,12 @@ TABLES = {
         "(select t.owner_id from public.tasks t where t.id = task_id)",
         "claimed_until = now()",
         "(task_id) select id from public.tasks where owner_id = $1 on conflict do nothing",
+    ),
+    "public.jobs": Table("owner_id", "state = 'running'", "(owner_id, kind) values ($1, 'tasks.export')"),
+    "public.job_files": Table(
+        "(select j.owner_id from public.jobs j where j.id = job_id)",
+        "content = ''",
+        "(job_id, purpose, part, content) select j.id, 'result', 1, '' from public.jobs j where j.owner_id = $1",
     ),
     "auth.users": Table("id", "phone = null", "(id) select gen_random_uuid() where $1::uuid is not null"),
     "auth.sessions": Table("user_id", "user_agent = 'changed'", "(user_id) values ($1)"),

@@ -8,11 +8,20 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from tests.rls.stage import CALLERS, Stage
 
-ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "service_role")
+ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "job_worker", "service_role")
 EVERYTHING = frozenset({"*"})
+OURS = (
+    *("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files"),
+    *("public.task_embeddings", "private.tasks_to_embed"),
+)
 ACCOUNTS = (
     *("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens"),
     "auth.flow_state",
+)
+
+JOBS_SHOWN = frozenset(
+    {"id", "owner_id", "kind", "parameters", "priority", "state", "attempts", "done", "total", "result", "error"}
+    | {"version", "created_at", "started_at", "finished_at", "expires_at"}
 )
 
 # Role and table: what may be selected, inserted and updated. What is not listed is not granted at all.
@@ -42,13 +51,19 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
         "insert": frozenset({"task_id"}),
         "update": frozenset({"claimed_until"}),
     },
+    ("authenticated", "public.jobs"): {"select": JOBS_SHOWN},
+    ("authenticated", "public.job_files"): {"select": EVERYTHING},
+    ("job_worker", "public.jobs"): {
+        "select": EVERYTHING,
+        "update": frozenset(
+            {"state", "attempts", "done", "total", "result", "error", "started_at", "expires_at", "failures"}
+        ),
+    },
+    ("job_worker", "public.job_files"): {"select": EVERYTHING, "insert": EVERYTHING},
     **{
         (role, table): {"select": EVERYTHING, "insert": EVERYTHING, "update": EVERYTHING}
         for role, tables in {
-            "service_role": (
-                *("public.tasks", "public.profiles", "public.api_tokens", "public.task_embeddings"),
-                *("private.tasks_to_embed", *ACCOUNTS),
-            ),
+            "service_role": (*OURS, *ACCOUNTS),
             "auth_admin": ACCOUNTS,
         }.items()
         for table in tables

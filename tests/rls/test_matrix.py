@@ -27,6 +27,23 @@ MATRICES = (
  auth_admin   | ----         | ----            | ----
  embedder     | a---         | ----            | ----
  service_role | aaaa         | aaaa            | aaaa
+ job_worker   | ----         | ----            | ----
+""",
+    """
+              | public.jobs | public.job_files
+ the login    | ----        | ----
+ nobody       | ----        | ----
+ an impostor  | ----        | ----
+ no claims    | .---        | .---
+ a stranger   | .---        | .---
+ ada          | o---        | o---
+ bob          | o---        | o---
+ superuser    | o---        | o---
+ ex-superuser | o---        | o---
+ auth_admin   | ----        | ----
+ service_role | aaaa        | aaaa
+ embedder     | ----        | ----
+ job_worker   | a-a.        | aa-.
 """,
     """
               | public.task_embeddings | private.tasks_to_embed
@@ -42,6 +59,7 @@ MATRICES = (
  auth_admin   | ----                   | ----
  embedder     | aaa-                   | aaaa
  service_role | aaaa                   | aaaa
+ job_worker   | ----                   | ----
 """,
     """
               | auth.users | auth.sessions | auth.identities
@@ -57,6 +75,7 @@ MATRICES = (
  auth_admin   | aaaa       | aaaa          | aaaa
  embedder     | ----       | ----          | ----
  service_role | aaaa       | aaaa          | aaaa
+ job_worker   | ----       | ----          | ----
 """,
     """
               | auth.mfa_amr_claims | auth.one_time_tokens | auth.flow_state
@@ -72,6 +91,7 @@ MATRICES = (
  auth_admin   | aaaa                | aaaa                 | aaaa
  embedder     | ----                | ----                 | ----
  service_role | aaaa                | aaaa                 | aaaa
+ job_worker   | ----                | ----                 | ----
 """,
 )
 VERBS = ("select", "insert", "update", "delete")

@@ -11,9 +11,10 @@ import pytest
 # Functions that a role may run in the schema `private`, all of them meant.
 INTENDED = {
     "anon": {"use_api_token"},
-    "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight"},
+    "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight", "enqueue_job", "cancel_job"},
     "auth_admin": {"may_sign_in"},
     "embedder": set(),
+    "job_worker": {"may_sign_in", "tidy_jobs"},
     "service_role": {"prefix_query", "highlight", "account_is_superuser"},
 }
 
@@ -66,20 +67,20 @@ FORBIDDEN = {
     """,
     "something that the API's roles own": """
       select c.oid::regclass::text from pg_class c join pg_roles r on r.oid = c.relowner
-      where r.rolname in ('api_main', 'anon', 'authenticated', 'auth_admin', 'embedder', 'service_role')
+      where r.rolname in ('api_main', 'anon', 'authenticated', 'auth_admin', 'embedder', 'job_worker', 'service_role')
     """,
     "a role of the API with powers over the server": """
       select rolname from pg_roles
-      where rolname in ('api_main', 'anon', 'authenticated', 'auth_admin', 'embedder')
+      where rolname in ('api_main', 'anon', 'authenticated', 'auth_admin', 'embedder', 'job_worker')
         and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or rolinherit)
     """,
     "a role of requests that may log in": """
       select rolname from pg_roles
-      where rolname in ('anon', 'authenticated', 'auth_admin', 'embedder', 'service_role') and rolcanlogin
+      where rolname in ('anon', 'authenticated', 'auth_admin', 'embedder', 'job_worker', 'service_role') and rolcanlogin
     """,
     "a schema in which an API role may create": """
       select nspname, rolname from pg_namespace, pg_roles
-      where rolname in ('api_main', 'anon', 'authenticated', 'auth_admin', 'embedder')
+      where rolname in ('api_main', 'anon', 'authenticated', 'auth_admin', 'embedder', 'job_worker')
         and nspname !~ '^pg_(toast_)?temp'
         and has_schema_privilege(rolname, pg_namespace.oid, 'create')
     """,

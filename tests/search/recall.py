@@ -111,7 +111,7 @@ async def measure(database: Database, owner: Owner, vectors: Matrix, *, many: in
         _, rows = await database.reader(owner.identity).fetch(queries.SETTINGS, query)
         seconds.append(time.perf_counter() - started)
         ids = {UUID((row[2] or b"").decode()) for row in rows[:many]}
-        found.append(len(ids & truth) / max(1, len(truth)))
+        found.append(len(ids & truth) / len(truth) if truth else float(not ids))
     return Recall(float(np.mean(found)), float(np.median(seconds)))
 
 

@@ -160,6 +160,26 @@ async def test_a_task_that_is_deleted_while_it_is_embedded_is_forgotten(
     assert waiting(admin) == 0
 
 
+async def test_a_person_who_writes_at_the_same_time_is_never_the_one_to_give_way(
+    worker: EmbeddingWorker, gpu: StandIn, admin: psycopg.Connection[Any], admin_url: str, ada: Person
+) -> None:
+    """Somebody holds one task and wants another, in the other order than the worker has them."""
+    write(admin, ada, *(f"task {number}" for number in range(20)))
+    ids = [row[0] for row in admin.execute("select id from public.tasks where owner_id = %s order by id", (ada.id,))]
+    gpu.mood.seconds = 0.3
+    working = asyncio.create_task(worker.work_off())
+    await eventually(lambda: gpu.seen.count("POST /v2/models/text-embedding/infer") == 1)
+    async with await psycopg.AsyncConnection.connect(admin_url) as person:
+        for task in reversed(ids):
+            await person.execute("select from public.tasks where id = %s for update", (task,))
+            await person.execute("update public.tasks set title = title || '!' where id = %s", (task,))
+            await asyncio.sleep(0.05)
+    await working
+    await worker.work_off()
+    assert {title[-1] for title in stored(admin, ada)} == {"!"}
+    assert len(stored(admin, ada)) == 20
+
+
 async def test_a_task_that_changes_hands_leaves_no_vector_with_the_old_owner(
     worker: EmbeddingWorker, admin: psycopg.Connection[Any], ada: Person, bob: Person
 ) -> None:

@@ -29,6 +29,12 @@ async def garage(adas: TasksClient, bobs: TasksClient, embedded: Embedded) -> Ta
     return adas
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no model that sleeps."""
+    monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", 20.0)
+
+
 async def warm(searcher: TasksClient) -> None:
     """The first search by meaning has been answered."""
     await searcher.page("search", q="anything", mode="semantic")
@@ -199,6 +205,7 @@ async def test_a_search_by_meaning_waits_no_longer_than_its_deadline(
 async def test_a_model_that_is_awake_but_slow_is_not_waited_for(
     adas: TasksClient, gpu: StandIn, embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", 0.2)
     await adas.add("Wash the car")
     await embedded()
     await warm(adas)

@@ -14,7 +14,7 @@ _TRITON = {"BYTES": "STRING"}
 
 def as_triton(runnable: Runnable, platform: str) -> dict[str, Any]:
     """What is known of a model in memory."""
-    pipeline, definition = runnable.pipeline, runnable.definition
+    pipeline, definition = runnable.pipeline, runnable.files.definition
     kind = "KIND_GPU" if runnable.on_cuda else "KIND_CPU"
     name = runnable.files.name
     config: dict[str, Any] = {

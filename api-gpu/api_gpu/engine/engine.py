@@ -17,8 +17,8 @@ from api_gpu.engine.gate import Gate, Place
 from api_gpu.engine.loading import Environment, Runnable, load
 from api_gpu.engine.observer import Batch, EngineObserver
 from api_gpu.engine.processors import available_processors
-from api_gpu.engine.repository import ModelFiles, Repository
-from api_gpu.engine.residents import MEBIBYTE, Key, Resident, Residents
+from api_gpu.engine.repository import MEBIBYTE, ModelFiles, Repository
+from api_gpu.engine.residents import Key, Resident, Residents
 from api_gpu.engine.scheduler import Scheduler
 from api_gpu.engine.settings import EngineSettings
 from api_gpu.engine.statistics import Statistics

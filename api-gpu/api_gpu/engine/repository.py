@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
 GRAPH = "model.onnx"
 BUILT_VERSION = "1"
+MEBIBYTE = 1024 * 1024
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -28,14 +29,15 @@ class ModelFiles:
     """One version of a model.
 
     Attributes:
-        size: bytes that its files take.
+        memory: bytes, as far as they are known: those of its files, unless `model.json` says more.
         stamp: changes when one of the files does.
     """
 
     name: str
     version: str
     folder: Path
-    size: int
+    definition: Definition
+    memory: int
     stamp: Stamp
 
     @property
@@ -45,10 +47,6 @@ class ModelFiles:
     @property
     def tokenizer(self) -> Path:
         return self.folder / "tokenizer.json"
-
-    def definition(self) -> Definition:
-        """Raises: UnusableModel"""
-        return read_definition(self.folder / "model.json")
 
 
 class Repository:
@@ -97,7 +95,10 @@ class Repository:
             raise ModelNotFound(f'There is no version "{version}" of the model "{name}".')
         folder = self._folder(name) or self._build(name)
         stamp = _stamp(folder, version)
-        return ModelFiles(name, version, folder, sum(size for _path, size, _modified, _inode in stamp), stamp)
+        definition = read_definition(folder / "model.json")
+        on_disk = sum(size for _path, size, _modified, _inode in stamp)
+        memory = on_disk if definition.memory_mb is None else definition.memory_mb * MEBIBYTE
+        return ModelFiles(name, version, folder, definition, memory, stamp)
 
     def _folder(self, name: str) -> Path | None:
         """None for a model that comes with the service, unless the user has one of that name."""

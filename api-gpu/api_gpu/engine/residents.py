@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -13,34 +13,26 @@ import structlog
 from api_gpu.engine.answers import ModelState
 from api_gpu.engine.loading import Runnable
 from api_gpu.engine.observer import EngineObserver
-from api_gpu.engine.repository import ModelFiles, Repository
+from api_gpu.engine.repository import MEBIBYTE, ModelFiles, Repository
 from api_gpu.engine.scheduler import Scheduler
 from api_gpu.errors import GpuError, ModelNotFound, ModelUnavailable
 from api_gpu.models.definition import UnusableModel
 
-MEBIBYTE = 1024 * 1024
 RETRY_SECONDS = 30.0  # for so long a model that could not be loaded is not tried again, unless somebody says so
 
 Key = tuple[str, str]  # name, version
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Resident:
-    """A model in memory. `users` counts the requests that are being answered by it."""
+    """A model in memory, and the line before it."""
 
     runnable: Runnable
     scheduler: Scheduler
-    users: int = 0
 
     @property
-    def size(self) -> int:
-        """Bytes, as far as they are known: the weights."""
-        memory_mb = self.runnable.definition.memory_mb
-        return self.runnable.files.size if memory_mb is None else memory_mb * MEBIBYTE
-
-    @property
-    def is_idle(self) -> bool:
-        return self.users == 0 and self.scheduler.is_idle
+    def memory(self) -> int:
+        return self.runnable.files.memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +60,7 @@ class Residents:
         self._budget = budget
         self._observer = observer
         self._ready: OrderedDict[Key, Resident] = OrderedDict()  # the least recently used first
+        self._users: Counter[Key] = Counter()
         self._newest: dict[str, str] = {}
         self._loading: dict[Key, asyncio.Task[Resident | GpuError]] = {}
         self._failures: dict[Key, Failure] = {}
@@ -102,15 +95,11 @@ class Residents:
         Raises:
             ModelNotFound, ModelUnavailable
         """
-        while (resident := self._ready.get(key)) is None:
-            await self._bring(key)
-        resident.users += 1
-        self._ready.move_to_end(key)
-        try:
+        with self._in_use(key):
+            while (resident := self._ready.get(key)) is None:
+                await self._bring(key)
+            self._ready.move_to_end(key)
             yield resident
-        finally:
-            resident.users -= 1
-            self._make_room(0)
 
     async def load(self, name: str) -> None:
         """Load the newest version, or load it again if its files have changed. If that fails, what was there stays.
@@ -123,8 +112,9 @@ class Residents:
         except UnusableModel as error:
             raise _unavailable(name, str(error)) from None
         self._failures.pop((name, version), None)
-        await self._bring((name, version))
-        self._newest[name] = version
+        with self._in_use((name, version)):
+            await self._bring((name, version))
+            self._newest[name] = version
 
     async def unload(self, name: str) -> None:
         """Drop every version of a model, as soon as its work is done.
@@ -206,29 +196,38 @@ class Residents:
         present = self._ready.get(key)
         if present is not None and present.runnable.files.stamp == files.stamp:
             return present
-        needed = files.size
-        if needed > self._budget:
-            raise UnusableModel(f"it takes {_mebibytes(needed)} and MEMORY_BUDGET_MB is {self._budget // MEBIBYTE}")
-        self._make_room(needed)
+        if files.memory > self._budget:
+            needed, budget = files.memory / MEBIBYTE, self._budget // MEBIBYTE
+            raise UnusableModel(f"it takes {needed:,.0f} MB and MEMORY_BUDGET_MB is {budget}")
+        self._make_room(files.memory)
         runnable = await loop.run_in_executor(self._executor, self._load, files)
         return Resident(runnable, self._schedule(runnable))
 
     def _make_room(self, needed: int) -> None:
         """Throw out what was used least recently. A model at work stays, even beyond the budget."""
-        excess = sum(resident.size for resident in self._ready.values()) + needed - self._budget
+        excess = sum(resident.memory for resident in self._ready.values()) + needed - self._budget
         for key, resident in list(self._ready.items()):
             if excess <= 0:
                 return
-            if resident.is_idle:
+            if key not in self._users and resident.scheduler.is_idle:
                 del self._ready[key]
-                self._newest.pop(key[0], None)
-                excess -= resident.size
+                if self._newest.get(key[0]) == key[1]:
+                    del self._newest[key[0]]
+                excess -= resident.memory
                 self._observer.model_evicted(*key)
+
+    @contextmanager
+    def _in_use(self, key: Key) -> Iterator[None]:
+        """From before it is loaded, so that it is not thrown out before it is used."""
+        self._users[key] += 1
+        try:
+            yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key]
+            self._make_room(0)
 
 
 def _unavailable(name: str, reason: str) -> ModelUnavailable:
     return ModelUnavailable(f'The model "{name}" is unavailable: {reason.rstrip(".")}.')
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / MEBIBYTE:,.0f} MB"

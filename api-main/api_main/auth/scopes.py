@@ -8,3 +8,5 @@ class Scope(StrEnum):
     TASKS_WRITE = "tasks:write"
     IMAGES_PROCESS = "images:process"
     INFERENCE_RUN = "inference:run"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"

@@ -7,7 +7,7 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg import AsyncConnection, Notify, sql
 from psycopg_pool import AsyncConnectionPool
@@ -100,7 +100,8 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
 class Database:
     """The pool, and the two doors to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, name: str = "api-main") -> None:
+        """`name` is what Postgres shows of its connections."""
         self._pooler = settings.database_transaction_pooler
         self._listen_url = settings.listen_url
         self._pool = RlsPool(
@@ -112,7 +113,7 @@ class Database:
             configure=self._configure,
             kwargs={
                 "autocommit": True,
-                "application_name": "api-main",
+                "application_name": name,
                 "connect_timeout": 5,
                 "cursor_factory": RlsCursor,
                 # A pooler in transaction mode hands the next transaction another server connection.
@@ -154,8 +155,22 @@ class Database:
         """A reader, which costs nothing until it fetches."""
         return kind(self._pool, identity)
 
-    async def notifications(self, channel: LiteralString) -> AsyncGenerator[Notify, None]:
-        """What is sent to a channel from now on, heard on a connection of its own. Without an address, nothing at all.
+    @asynccontextmanager
+    async def connection(self, identity: Identity) -> AsyncIterator[RlsConnection]:
+        """A bare connection in a transaction that commits when its block ends: for a library that brings its SQL.
+
+        Raises:
+            psycopg.Error: as for a session.
+        """
+        async with self._pool.connection() as connection:
+            connection.identity = identity
+            try:
+                yield connection
+            finally:
+                connection.identity = None
+
+    async def notifications(self, *channels: str) -> AsyncGenerator[Notify, None]:
+        """What is sent to these channels from now on, heard on a connection of its own. Without an address, nothing.
 
         Raises:
             psycopg.OperationalError: the connection could not be made, or was lost.
@@ -166,7 +181,8 @@ class Database:
             self._listen_url, autocommit=True, application_name="api-main listener", connect_timeout=5, **KEEPALIVE
         )
         async with connection:
-            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+            for channel in channels:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             async for notification in connection.notifies():
                 yield notification
 
@@ -179,3 +195,11 @@ class Database:
         connection.pipelines = not self._pooler
         cursor = await connection.execute(ROLE_TIMEOUTS)
         connection.timeouts = dict(await cursor.fetchall())
+
+
+async def become(session: RlsSession, identity: Identity) -> None:
+    """Go on as somebody else in the same transaction: what both have done is kept together, or not at all."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver = connection.driver_connection
+    assert isinstance(driver, RlsConnection)
+    await driver.change_identity(identity)

@@ -51,7 +51,8 @@ def configure_logging(settings: Settings) -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # ours knows the request id
-    logging.getLogger("httpx").setLevel(max(level, logging.WARNING))
+    for name in ("httpx", "procrastinate"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

@@ -42,6 +42,15 @@ def errors(*classes: type[ApiError]) -> Responses:
     return responses
 
 
+def errors_beside_a_stream(*classes: type[ApiError]) -> Responses:
+    """`errors` for a route that answers with something else than JSON: FastAPI would take them for that as well."""
+    responses = errors(*classes)
+    for response in responses.values():
+        del response["model"]
+        response["content"]["application/json"]["schema"] = {"$ref": f"#/components/schemas/{Failure.__name__}"}
+    return responses
+
+
 def operation_id(route: APIRoute) -> str:
     """The name of the function: the generated clients' methods are called after it."""
     return route.name

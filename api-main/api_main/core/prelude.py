@@ -110,10 +110,16 @@ class RlsConnection(AsyncConnection[Any]):
         """Begin the transaction of the identity that waits."""
         identity, self.identity = self.identity, None
         assert identity is not None
+        await AsyncRawCursor(self).execute("begin")
+        await self.change_identity(identity)
+
+    async def change_identity(self, identity: Identity) -> None:
+        """Tell Postgres who is asking from here on in this transaction, which may be yet to begin."""
+        if self.identity is not None:
+            self.identity = identity
+            return
         prelude = self.prelude(identity)
-        cursor = AsyncRawCursor(self)
-        await cursor.execute("begin")
-        await cursor.execute(prelude.sql, prelude.parameters)
+        await AsyncRawCursor(self).execute(prelude.sql, prelude.parameters)
 
     async def close(self) -> None:
         """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced.

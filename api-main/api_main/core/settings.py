@@ -3,7 +3,7 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -68,6 +68,7 @@ class TrustedIssuer(BaseModel):
 
 class Settings(BaseSettings):
     model_config = ENVIRONMENT_FILE
+    serves_requests: ClassVar[bool] = True
 
     environment: Literal["development", "test", "production"] = "development"
     public_url: BaseUrl = "http://localhost:8000"
@@ -123,6 +124,8 @@ class Settings(BaseSettings):
     gpu_start_seconds: float = Field(default=60.0, gt=0, description="that a sleeping api-gpu may take to wake up")
     idle_seconds: float = Field(default=300.0, ge=0, description="after which api-gpu sleeps; 0: it never does")
     embedding_sweep_seconds: float = Field(default=15.0, gt=0, description="between two looks for tasks to embed")
+    jobs_per_user: int = Field(default=20, ge=1, description="that may be queued or running at once")
+    jobs_keep_seconds: int = Field(default=7 * 24 * 60 * 60, ge=60, description="that a finished job is kept")
 
     request_timeout: float = Field(default=30.0, gt=0, description="seconds until the answer must begin")
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
@@ -168,10 +171,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe_settings(self) -> Self:
-        if self.signing_keys is None and self.is_standalone:
-            raise ValueError("JWT_SIGNING_KEYS or JWT_SIGNING_KEYS_FILE is required: without keys nobody can sign in")
-        if self.supabase_public_key is None and not self.is_standalone:
-            raise ValueError("SUPABASE_PUBLISHABLE_KEY, or the legacy SUPABASE_ANON_KEY, is required with SUPABASE_URL")
+        if self.serves_requests:
+            self._require_keys()
         if (self.supabase_public_key or "").startswith("sb_secret_"):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY holds a secret key, which belongs into SUPABASE_SECRET_KEY")
         if self.gpu_url is not None and self.gpu_key is None:
@@ -181,6 +182,12 @@ class Settings(BaseSettings):
         if self.is_production and "*" in self.cors_origins:
             raise ValueError("CORS_ORIGINS must list the allowed origins one by one")
         return self
+
+    def _require_keys(self) -> None:
+        if self.signing_keys is None and self.is_standalone:
+            raise ValueError("JWT_SIGNING_KEYS or JWT_SIGNING_KEYS_FILE is required: without keys nobody can sign in")
+        if self.supabase_public_key is None and not self.is_standalone:
+            raise ValueError("SUPABASE_PUBLISHABLE_KEY, or the legacy SUPABASE_ANON_KEY, is required with SUPABASE_URL")
 
     def _refuse_placeholders(self) -> None:
         secrets = {
@@ -196,6 +203,32 @@ class Settings(BaseSettings):
             value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
             if PLACEHOLDER in (value or ""):
                 raise ValueError(f"{name} still holds the placeholder of .env.example")
+
+
+class WorkerSettings(Settings):
+    """What `python -m api_main work` reads: it needs no key with which tokens are signed."""
+
+    serves_requests: ClassVar[bool] = False
+
+    jobs_concurrency: int = Field(default=2, ge=1, le=100)
+    jobs_timeout_seconds: float = Field(default=30 * 60, gt=0, description="that one attempt may take")
+    jobs_retry_seconds: float = Field(
+        default=5.0, gt=0, description="before the first retry; each later one doubles it"
+    )
+    jobs_poll_seconds: float = Field(default=5.0, gt=0)
+    jobs_stalled_seconds: float = Field(default=45.0, gt=0, description="without a sign of life")
+    jobs_grace_seconds: float = Field(default=20.0, gt=0, description="that running jobs have when the worker stops")
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        return self.jobs_stalled_seconds / 3
+
+    @model_validator(mode="after")
+    def _let_no_running_job_be_taken_for_stalled(self) -> Self:
+        # A worker that stops gives no sign of life any more while its last jobs run.
+        if self.jobs_grace_seconds + self.heartbeat_seconds >= self.jobs_stalled_seconds:
+            raise ValueError("JOBS_GRACE_SECONDS must be less than two thirds of JOBS_STALLED_SECONDS")
+        return self
 
 
 class AdminSettings(BaseSettings):

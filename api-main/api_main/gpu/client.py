@@ -188,6 +188,8 @@ class GpuClient:
                 if response.status_code not in {429, 503}:
                     self._wake_up.answered()
                     return response
+                if response.status_code == 503:  # perhaps it fell, and cannot start again: the next attempt knocks
+                    self._wake_up.lost()
                 reason, wait = str(response.status_code), max(retry_after(response), jittered(attempt))
             if attempt + 1 == MOST_ATTEMPTS or asyncio.get_running_loop().time() + wait >= deadline:
                 raise GpuUnavailable(retry_after=wait)

@@ -89,7 +89,7 @@ def perceptual_hash() -> bytes:
 
 
 def _resize(graph: Graph, pixels: str, size: str, *, axes: tuple[int, int], name: str, **filtering: Any) -> str:
-    return graph.op("Resize", pixels, "", "", size, name=name, axes=axes, antialias=1, **filtering)
+    return graph.op("Resize", pixels, "", "", size, name=name, axes=axes, antialias=1, exclude_outside=1, **filtering)
 
 
 def _cosines() -> NDArray[np.float64]:

@@ -67,6 +67,8 @@ def decode(picture: Picture, mode: str) -> Pixels:
     """
     try:
         image = _eight_bits(picture.image)
+        if mode == "RGBa" and image.mode != "RGBA":  # which alone can be premultiplied
+            image = image.convert("RGBA")
         image = image if image.mode == mode else image.convert(mode)
         if picture.orientation != 1:
             image.getexif()[ORIENTATION] = picture.orientation

@@ -1,7 +1,8 @@
 """Encoded pictures in; thumbnails, normalized pixels or hashes out."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ EXAMPLE = pictures.encode(np.zeros((8, 8, 3), np.uint8), COLOURS, "png", None)
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    index: int  # in its request
     picture: Picture
     mode: str
     size: tuple[int, int] | None = None  # height, width
@@ -52,10 +54,8 @@ class ImagePipeline(Pipeline):
         expect_inputs(inputs, self.inputs)
         jobs = []
         for index, content in enumerate(elements(inputs, "image")):
-            try:
+            with _named(index):
                 jobs.append(self.plan(pictures.read_header(content), inputs, index))
-            except InvalidInput as error:
-                raise InvalidInput(f"image[{index}]: {error.message}") from None
         return [Item(job, job.picture.width * job.picture.height, _group(job)) for job in jobs]
 
     @abstractmethod
@@ -63,7 +63,9 @@ class ImagePipeline(Pipeline):
         """What is to be done with one of the pictures."""
 
     def load(self, item: Item) -> Array:
-        return pictures.decode(item.content.picture, item.content.mode)
+        job: Job = item.content
+        with _named(job.index):
+            return pictures.decode(job.picture, job.mode)
 
     def stack(self, items: Sequence[Item], loaded: Sequence[Any]) -> dict[str, Array]:  # noqa: ARG002
         return {"pixels": stacked(loaded)}
@@ -94,7 +96,7 @@ class Thumbnail(ImagePipeline):
         size = max(1, round(picture.height * scale)), max(1, round(picture.width * scale))
         mode = PREMULTIPLIED if picture.has_alpha else COLOURS  # else transparent pixels would colour their neighbours
         file_format = elements(inputs, "format")[index].decode()
-        return Job(pictures.reduce(picture, 2 * max(size), COLOURS), mode, size, file_format)
+        return Job(index, pictures.reduce(picture, 2 * max(size), COLOURS), mode, size, file_format)
 
     def stack(self, items: Sequence[Item], loaded: Sequence[Any]) -> dict[str, Array]:
         return {"pixels": stacked(loaded), "size": np.asarray(items[0].content.size, np.int64)}
@@ -116,7 +118,7 @@ class Normalize(ImagePipeline):
     outputs = (TensorInfo("image", "FP32", (-1, 3, CROP, CROP)),)
 
     def plan(self, picture: Picture, inputs: Tensors, index: int) -> Job:  # noqa: ARG002
-        return Job(pictures.reduce(picture, 2 * CANVAS, COLOURS), COLOURS)
+        return Job(index, pictures.reduce(picture, 2 * CANVAS, COLOURS), COLOURS)
 
 
 class Hash(ImagePipeline):
@@ -125,7 +127,7 @@ class Hash(ImagePipeline):
     outputs = (TensorInfo("hash", "BYTES", (-1,)),)
 
     def plan(self, picture: Picture, inputs: Tensors, index: int) -> Job:  # noqa: ARG002
-        return Job(pictures.reduce(picture, 4 * HASHED, GREY), GREY)
+        return Job(index, pictures.reduce(picture, 4 * HASHED, GREY), GREY)
 
     def stack(self, items: Sequence[Item], loaded: Sequence[Any]) -> dict[str, Array]:
         return {name: pixels[:, np.newaxis] for name, pixels in super().stack(items, loaded).items()}
@@ -139,6 +141,15 @@ PIPELINES: dict[str, Callable[..., ImagePipeline]] = {
     "image-normalize": Normalize,
     "image-hash": Hash,
 }
+
+
+@contextmanager
+def _named(index: int) -> Iterator[None]:
+    """Say which picture of a request is meant."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"image[{index}]: {error.message}") from None
 
 
 def _group(job: Job) -> tuple[Any, ...]:

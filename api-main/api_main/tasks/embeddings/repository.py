@@ -36,12 +36,22 @@ STORE = text("""
   when not matched then insert (task_id, owner_id, model, model_version, embedding)
     values (made.id, made.owner_id, :model, :version, made.embedding)
 """)
+# A row that is locked is being queued anew: neither of these two need touch it.
 TAKE_OUT = text("""
-  delete from private.tasks_to_embed w
-  using unnest(cast(:ids as uuid[]), cast(:revisions as int[])) as done (id, revision)
-  where w.task_id = done.id and w.revision = done.revision
+  delete from private.tasks_to_embed w using (
+    select task_id from private.tasks_to_embed q
+    join unnest(cast(:ids as uuid[]), cast(:revisions as int[])) as done (id, revision)
+      on q.task_id = done.id and q.revision = done.revision
+    for update of q skip locked
+  ) done where w.task_id = done.task_id
 """)
-RELEASE = text("update private.tasks_to_embed set claimed_until = null where task_id = any (:ids)")
+RELEASE = text("""
+  update private.tasks_to_embed w set claimed_until = null
+  from (select task_id from private.tasks_to_embed where task_id = any (:ids) for update skip locked) ours
+  where w.task_id = ours.task_id
+""")
+# Less than `deadlock_timeout`: of two who wait for each other, it must not be the person who is told to go.
+GIVE_WAY = text("select set_config('lock_timeout', '500ms', true)")
 # Two ranges, for no index finds what is unequal.
 QUEUE_OLD = text("""
   insert into private.tasks_to_embed (task_id)
@@ -59,6 +69,11 @@ class Claimed:
     task_id: UUID
     revision: int
     words: str
+
+
+async def give_way(session: RlsSession) -> None:
+    """Never wait long for a row, for the rest of this transaction: whoever holds it may be waiting for one of ours."""
+    await _run(session, GIVE_WAY)
 
 
 async def is_possible(session: RlsSession) -> bool:

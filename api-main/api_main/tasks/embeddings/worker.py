@@ -10,9 +10,9 @@ from contextlib import aclosing, asynccontextmanager
 
 import psycopg
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from api_main.core.database import Database
+from api_main.core.database import Database, RlsSession
 from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
 from api_main.gpu.client import GpuClient
@@ -28,6 +28,7 @@ CHANNEL = "tasks_to_embed"
 BATCH = 64  # small enough that a search does not wait long behind it
 OLD_BATCH = 1000
 BATCH_SECONDS = 120.0  # less than a claim lasts
+CONFLICT_SECONDS = 0.5  # for whoever is writing these tasks to be done
 
 
 class EmbeddingWorker:
@@ -55,7 +56,7 @@ class EmbeddingWorker:
         """
         while await self._is_waiting() or await self._queue_others():
             await self._gpu.wake(self._gpu.start_deadline())
-            async with self._database.session(EMBEDDER) as session:
+            async with self._session() as session:
                 tasks = await repository.claim(session, BATCH)
             if tasks:
                 await self._embed(tasks)
@@ -84,8 +85,14 @@ class EmbeddingWorker:
                 log.debug("embedding_listener_lost", error=str(error))
             await asyncio.sleep(self._sweep_seconds)
 
-    async def _is_waiting(self) -> bool:
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[RlsSession]:
         async with self._database.session(EMBEDDER) as session:
+            await repository.give_way(session)
+            yield session
+
+    async def _is_waiting(self) -> bool:
+        async with self._session() as session:
             if await repository.is_possible(session):
                 return await repository.is_waiting(session)
         if self._trouble is None:
@@ -98,7 +105,7 @@ class EmbeddingWorker:
         model = self._gpu.embedding_model
         if model is None or model == self._compared_with:
             return False
-        async with self._database.session(EMBEDDER) as session:
+        async with self._session() as session:
             queued = await repository.queue_others(session, *model, OLD_BATCH)
         if not queued:
             self._compared_with = model
@@ -115,10 +122,11 @@ class EmbeddingWorker:
             raise
         vectors = [vector_literal(vector.tolist()) for vector in found.vectors]
         try:
-            async with self._database.session(EMBEDDER) as session:
+            async with self._session() as session:
                 await repository.store(session, tasks, found.model, found.version, vectors)
-        except IntegrityError:  # a task was deleted at this very moment
+        except (IntegrityError, OperationalError):  # somebody is deleting one of them, or writing several at once
             await self._release(tasks)
+            await asyncio.sleep(CONFLICT_SECONDS)
 
     async def _embed_apart(self, tasks: Sequence[Claimed], refusal: InferenceRefused) -> None:
         """One of them will not do: find out which, and do not ask again until its words change."""
@@ -128,11 +136,11 @@ class EmbeddingWorker:
             await self._embed(tasks[middle:])
             return
         log.warning("task_not_embeddable", task=str(tasks[0].task_id), reason=refusal.message)
-        async with self._database.session(EMBEDDER) as session:
+        async with self._session() as session:
             await repository.take_out(session, tasks)
 
     async def _release(self, tasks: Sequence[Claimed]) -> None:
-        async with self._database.session(EMBEDDER) as session:
+        async with self._session() as session:
             await repository.release(session, tasks)
 
     def _note(self, error: Exception) -> None:

@@ -1,0 +1,55 @@
+"""Follow a job to its end. Between two looks there is no transaction, and no connection is held."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import psycopg
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from api_main.auth.errors import SessionEnded
+from api_main.auth.principal import Principal
+from api_main.auth.revocation import Revocations
+from api_main.core.database import Database
+from api_main.jobs import repository
+from api_main.jobs.schemas import JobRead
+
+SOON, LATER = 0.25, 2.0  # seconds between two looks: the longer nothing happens, the longer
+
+log = structlog.get_logger()
+
+
+async def follow(
+    database: Database, revocations: Revocations, principal: Principal, job_id: UUID
+) -> AsyncIterator[JobRead]:
+    """The job as it is now, and again whenever it has changed, until it is finished or the token's time is up."""
+    seen, pause = 0, SOON
+    while True:
+        try:
+            async with database.session(principal.identity) as session:
+                job = await repository.get(session, job_id)
+        except (DBAPIError, psycopg.Error) as trouble:  # the client comes again
+            log.warning("stream_ended", job=str(job_id), reason=type(trouble).__name__)
+            return
+        if job is None:
+            return
+        if job.version != seen:
+            seen, pause = job.version, SOON
+            yield JobRead.of(job)
+        if job.state.is_final:
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LATER)
+        if not await _may_go_on(revocations, principal):
+            return
+
+
+async def _may_go_on(revocations: Revocations, principal: Principal) -> bool:
+    """Whether the token still holds: it was checked when the stream began, which may be long ago."""
+    try:
+        await revocations.check(principal)
+    except (SessionEnded, psycopg.Error):
+        return False
+    return principal.expires_at > time.time()

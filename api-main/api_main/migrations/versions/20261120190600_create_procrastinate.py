@@ -1,0 +1,10 @@
+"""Create procrastinate."""
+
+from api_main.migrations.files import run_file
+
+revision = "20261120190600"
+down_revision = "20261120190400"
+
+
+def upgrade() -> None:
+    run_file(revision)

@@ -1,0 +1,1 @@
+"""Whole lists of tasks, in and out: files, numbers and charts, for background jobs."""

@@ -1,0 +1,20 @@
+"""The parent, with the stand-in as its server. It imports no more than the real one: it is weighed."""
+
+import ctypes
+import os
+import sys
+
+from api_gpu.__main__ import listen
+from api_gpu.parent import waiting_room
+from api_gpu.parent.configuration import ProcessSettings
+from api_gpu.parent.wake_up import WakeUp
+
+COMMAND = (sys.executable, "-m", "tests.gpu_parent.stand_in")
+PR_SET_CHILD_SUBREAPER = 36
+
+if __name__ == "__main__":
+    if "SUBREAPER" in os.environ:  # as process 1 is without asking
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    waiting_room.MOST_WAITING = int(os.environ.get("MOST_WAITING", waiting_room.MOST_WAITING))
+    settings = ProcessSettings.read()
+    sys.exit(WakeUp(listen(settings.host, settings.port), settings, COMMAND).run())
