@@ -163,5 +163,5 @@ def gpu_settings(settings: Settings, gpu: StandIn, served_gpu: tuple[StandIn, st
 
 def with_gpu(settings: Settings, gpu: StandIn, url: str) -> Settings:
     key = SecretStr(json.dumps(gpu.key))
-    changes = {"gpu_url": url, "gpu_signing_key": key, "gpu_timeout": 10.0, "embedding_sweep_seconds": 0.2}
-    return settings.model_copy(update=changes)
+    where = {"gpu_url": url, "gpu_signing_key": key}
+    return settings.model_copy(update={**where, "gpu_timeout": PATIENCE, "embedding_sweep_seconds": 0.2})

@@ -13,6 +13,7 @@ from supabase_auth import AsyncMemoryStorage
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 from tests.clients.conftest import Project
+from tests.patience import PATIENCE
 
 PASSWORD = "a quiet afternoon"
 
@@ -188,7 +189,7 @@ async def test_a_link_gives_a_code_to_whoever_asked_for_it(mailing_project: Proj
 
 async def mailed_link(http: httpx.AsyncClient, project: Project, email: str) -> str:
     """The link of the mail to an address. It is sent after the answer, and may be a moment late."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         page = (await http.get(f"{project.url}/dev/mail")).text
         for message in page.split("<hr>"):

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,21 +11,17 @@ from pydantic import SecretStr
 
 from api_main.core.settings import Settings
 from api_main.gpu import client as client_module
+from api_main.gpu import wake_up
 from api_main.gpu.client import GpuClient
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
 from local_stack.postgres import free_port
 from service_wire.service_token import generate_key
 from service_wire.tensors import Tensor
+from tests.clock import Clock
 from tests.gpu.stand_in import UNEMBEDDABLE, StandIn, embed
+from tests.patience import eventually
 
-PATIENCE = 20.0
 INFER = "POST /v2/models/text-embedding/infer"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - whatever it is
-            await asyncio.sleep(0.005)
 
 
 def counted(name: str, **labels: str) -> float:
@@ -133,7 +128,7 @@ async def test_a_deadline_ends_the_waiting(gpu: StandIn, gpu_client: GpuClient) 
 async def test_many_wait_for_one_start(gpu: StandIn, gpu_client: GpuClient) -> None:
     gpu.mood.asleep = True
     calls = [asyncio.create_task(gpu_client.embed([f"x{n}"], gpu_client.deadline())) for n in range(50)]
-    await until(lambda: bool(gpu.seen))
+    await eventually(lambda: bool(gpu.seen))
     assert not gpu_client.is_awake
     gpu.finish_starting()
     assert len(await asyncio.gather(*calls)) == 50
@@ -151,11 +146,15 @@ async def test_whoever_cannot_wait_leaves_the_start_to_the_others(gpu: StandIn, 
     assert gpu.starts == 1
 
 
-async def test_idle_for_long_it_may_be_asleep(gpu_settings: Settings) -> None:
-    client = GpuClient(gpu_settings.model_copy(update={"idle_seconds": 0.2}))
+async def test_idle_for_long_it_may_be_asleep(gpu_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(wake_up, "time", clock)
+    client = GpuClient(gpu_settings.model_copy(update={"idle_seconds": 100.0}))
     await client.wake(client.deadline())
-    assert client.is_awake
-    await until(lambda: not client.is_awake)
+    told = [client.is_awake]
+    clock.advance(100)
+    told.append(client.is_awake)
+    assert told == [True, False]
     await client.close()
 
 
@@ -194,7 +193,7 @@ async def test_the_circuit_closes_when_it_can_start_again(gpu: StandIn, gpu_clie
     with pytest.raises(GpuUnavailable):
         await gpu_client.embed(["x"], gpu_client.deadline())
     gpu.mood.cannot_start = False
-    await until(lambda: not gpu_client.is_left_alone)
+    await eventually(lambda: not gpu_client.is_left_alone)
     assert len((await gpu_client.embed(["x"], gpu_client.deadline())).vectors) == 1
     assert counted("circuit_open") == 0
 
@@ -216,7 +215,7 @@ async def test_it_is_found_again_where_it_was(gpu: StandIn, gpu_settings: Settin
     with pytest.raises(GpuUnavailable):
         await client.embed(["x"], client.deadline())
     with gpu.serve(port):
-        await until(lambda: not client.is_left_alone)
+        await eventually(lambda: not client.is_left_alone)
         assert len((await client.embed(["x"], client.deadline())).vectors) == 1
     await client.close()
 

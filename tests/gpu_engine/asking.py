@@ -1,6 +1,5 @@
-"""Requests to an engine, and waiting for what it does."""
+"""Requests to an engine."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 
 from api_gpu.engine import Engine
 from api_gpu.engine.session import Session
-
-PATIENCE = 30.0  # seconds, on a machine that does much else
+from tests.patience import PATIENCE
 
 
 def column(values: Sequence[Any]) -> NDArray[Any]:
@@ -31,12 +29,6 @@ async def ask(engine: Engine, model: str, x: Any, version: str | None = None, **
     """A model of tensors with one input, `x`, and one output, `y`."""
     answer = await engine.infer(model, version, {"x": np.asarray(x)}, **options)
     return np.asarray(answer.outputs["y"])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  it looks at what others do
-            await asyncio.sleep(0.005)
 
 
 def hold_up(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], Callable[[], None]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from api_gpu.models.build_cache import MANIFEST, BuildCache, Recipe, is_whole
+from tests.patience import PATIENCE, wait_until
 
 BUILDER = """
 import sys, time
@@ -119,7 +120,7 @@ def start_builder(tmp_path: Path, seconds: float) -> subprocess.Popen[bytes]:
 
 def test_two_processes_at_once_build_once(tmp_path: Path) -> None:
     builders = [start_builder(tmp_path, 0.5) for _ in range(3)]
-    folders = {builder.communicate(timeout=60)[0] for builder in builders}
+    folders = {builder.communicate(timeout=PATIENCE)[0] for builder in builders}
     assert [builder.returncode for builder in builders] == [0, 0, 0]
     assert (tmp_path / "log").read_text() == "built\n"
     (folder,) = (Path(line.decode().strip()) for line in folders)
@@ -128,11 +129,15 @@ def test_two_processes_at_once_build_once(tmp_path: Path) -> None:
 
 def test_a_builder_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
     killed = start_builder(tmp_path, 60)
-    while not list(tmp_path.glob("cache/*.unfinished/half")):
+
+    def is_at_it() -> bool:
         assert killed.poll() is None
+        return any(tmp_path.glob("cache/*.unfinished/half"))
+
+    wait_until(is_at_it)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     next_one = start_builder(tmp_path, 0)
-    folder = Path(next_one.communicate(timeout=60)[0].decode().strip())
+    folder = Path(next_one.communicate(timeout=PATIENCE)[0].decode().strip())
     assert is_whole(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["half", MANIFEST, "other half"]

@@ -10,9 +10,10 @@ import pytest
 
 from api_gpu.engine import Engine, EngineObserver
 from api_gpu.errors import DeadlineExceeded, InvalidInput, ModelNotFound, QueueFull
-from tests.gpu_engine.asking import PATIENCE, ask, column, embed, hold_up, until
+from tests.gpu_engine.asking import ask, column, embed, hold_up
 from tests.gpu_engine.conftest import OpenEngine
 from tests.gpu_engine.small_models import adding, write
+from tests.patience import PATIENCE, eventually
 
 
 def rows(count: int) -> np.ndarray:
@@ -58,17 +59,17 @@ def held(monkeypatch: pytest.MonkeyPatch, plus: Engine) -> tuple[list[int], Call
 async def test_the_bound_counts_inputs(plus: Engine, watch: Watch, held: tuple[list[int], Callable[[], None]]) -> None:
     running, free = held
     first = asyncio.create_task(ask(plus, "plus", rows(4)))
-    await until(lambda: running == [4])
+    await eventually(lambda: running == [4])
     assert watch.waiting["plus"] == 0  # what runs waits no longer
     second = asyncio.create_task(ask(plus, "plus", rows(7)))
-    await until(lambda: watch.waiting["plus"] == 7)
+    await eventually(lambda: watch.waiting["plus"] == 7)
     with pytest.raises(QueueFull, match="7 inputs wait") as refused:
         await ask(plus, "plus", rows(4))
     assert refused.value.retry_after is not None
     assert 1 <= refused.value.retry_after <= 30
     third = asyncio.create_task(ask(plus, "plus", rows(3)))
     other = asyncio.create_task(ask(plus, "other", rows(10)))  # has a queue of its own
-    await until(lambda: watch.waiting["plus"] == 10)
+    await eventually(lambda: watch.waiting["plus"] == 10)
     assert plus.in_flight == 4
     free()
     assert [len(await task) for task in (first, second, third, other)] == [4, 7, 3, 10]
@@ -109,7 +110,7 @@ async def test_a_deadline_passes_in_the_queue(
 ) -> None:
     running, free = held
     first = asyncio.create_task(ask(plus, "plus", rows(1)))
-    await until(lambda: running == [1])
+    await eventually(lambda: running == [1])
     with pytest.raises(DeadlineExceeded):
         await ask(plus, "plus", rows(2), deadline=asyncio.get_running_loop().time() + 0.05)
     assert watch.waiting["plus"] == 0
@@ -128,9 +129,9 @@ async def test_who_has_gone_is_not_worked_for(
 ) -> None:
     running, free = held
     first = asyncio.create_task(ask(plus, "plus", rows(1)))
-    await until(lambda: running == [1])
+    await eventually(lambda: running == [1])
     gone = asyncio.create_task(ask(plus, "plus", rows(9)))
-    await until(lambda: watch.waiting["plus"] == 9)
+    await eventually(lambda: watch.waiting["plus"] == 9)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
@@ -149,7 +150,7 @@ async def test_one_text_overtakes_hundreds(engine: Engine) -> None:
     texts = column(["a text of just so many words that it has twelve"] * 800)
     before = batches()
     many = asyncio.create_task(engine.infer("text-embedding", None, {"text": texts}))
-    await until(lambda: batches() > before)
+    await eventually(lambda: batches() > before)
     assert (await embed(engine, "one")).shape == (1, 384)
     assert not many.done()
     assert (await many).outputs["embedding"].shape == (800, 384)

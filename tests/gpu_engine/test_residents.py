@@ -8,9 +8,10 @@ import pytest
 
 from api_gpu.engine import Engine, EngineObserver
 from api_gpu.errors import ModelUnavailable
-from tests.gpu_engine.asking import ask, embed, hold_up, until
+from tests.gpu_engine.asking import ask, embed, hold_up
 from tests.gpu_engine.conftest import OpenEngine
 from tests.gpu_engine.small_models import adding, write
+from tests.patience import eventually
 
 X = np.zeros((1, 2), np.float32)
 
@@ -55,9 +56,9 @@ async def test_fifty_who_ask_at_once_load_once(open_engine: OpenEngine, watch: W
 async def test_a_caller_who_gives_up_does_not_stop_the_loading(open_engine: OpenEngine, watch: Watch) -> None:
     engine = await open_engine(watch)
     impatient = asyncio.create_task(embed(engine, "hello"))
-    await until(lambda: any(state.state == "LOADING" for state in engine.index()))
+    await eventually(lambda: any(state.state == "LOADING" for state in engine.index()))
     impatient.cancel()
-    await until(lambda: engine.is_ready("text-embedding", None))
+    await eventually(lambda: engine.is_ready("text-embedding", None))
     assert impatient.cancelled()
     assert engine.in_flight == 0
 
@@ -82,7 +83,7 @@ async def test_a_model_at_work_is_not_thrown_out(
         await engine.load(name)
     working, free = hold_up(monkeypatch)
     busy = [asyncio.create_task(ask(engine, name, X)) for name in "ab"]
-    await until(lambda: len(working) == 2)
+    await eventually(lambda: len(working) == 2)
     monkeypatch.undo()
     assert (await ask(engine, "c", X)).tolist() == [[2, 2]]
     # All three were at work for a moment; c was the first to rest.
@@ -100,7 +101,7 @@ async def test_work_that_has_begun_is_finished_when_its_model_is_unloaded(
     await engine.load("b")
     working, free = hold_up(monkeypatch)
     busy = asyncio.create_task(ask(engine, "b", X))
-    await until(lambda: len(working) == 1)
+    await eventually(lambda: len(working) == 1)
     await engine.unload("b")
     assert in_memory(engine) == set()
     free()

@@ -12,7 +12,7 @@ from api_gpu.engine.observer import Batch
 from api_gpu.engine.scheduler import Scheduler
 from api_gpu.errors import InvalidInput
 from api_gpu.models.pipeline import Item, Limits
-from tests.gpu_engine.asking import PATIENCE, until
+from tests.patience import PATIENCE, eventually
 
 LIMITS = Limits(budget=1000, batch=100)
 
@@ -68,7 +68,7 @@ async def test_an_idle_device_begins_at_once(scheduler: Scheduler, device: Devic
 async def test_what_comes_while_the_device_is_busy_shares_the_next_batch(scheduler: Scheduler, device: Device) -> None:
     async with asyncio.TaskGroup() as callers:
         first = callers.create_task(double(scheduler, 1))
-        await until(lambda: device.batches == [[1]])
+        await eventually(lambda: device.batches == [[1]])
         others = [callers.create_task(double(scheduler, number, number + 1)) for number in (10, 20, 30)]
         await asyncio.sleep(0)
         device.free.set()
@@ -81,7 +81,7 @@ async def test_memory_is_given_back_by_the_last_batch(scheduler: Scheduler, devi
     async with asyncio.TaskGroup() as callers:
         for number in range(250):
             callers.create_task(double(scheduler, number))
-        await until(lambda: len(device.batches) == 1)
+        await eventually(lambda: len(device.batches) == 1)
         device.free.set()
     assert device.shrunk == [False, False, True]
 
@@ -94,7 +94,7 @@ async def test_callers_of_the_same_moment_share_a_batch(scheduler: Scheduler, de
 
 async def test_who_gives_up_while_waiting_is_not_worked_for(scheduler: Scheduler, device: Device) -> None:
     first = asyncio.create_task(double(scheduler, 1))
-    await until(lambda: len(device.batches) == 1)
+    await eventually(lambda: len(device.batches) == 1)
     gone, stays = asyncio.create_task(double(scheduler, 2, 3)), asyncio.create_task(double(scheduler, 4))
     await asyncio.sleep(0.01)
     gone.cancel()
@@ -108,7 +108,7 @@ async def test_who_gives_up_while_waiting_is_not_worked_for(scheduler: Scheduler
 
 async def test_who_gives_up_in_the_middle_of_a_batch_harms_nobody(scheduler: Scheduler, device: Device) -> None:
     gone, stays = asyncio.create_task(double(scheduler, 1)), asyncio.create_task(double(scheduler, 2))
-    await until(lambda: device.batches == [[1, 2]])
+    await eventually(lambda: device.batches == [[1, 2]])
     gone.cancel()
     device.free.set()
     assert await stays == [4]
@@ -147,7 +147,7 @@ async def test_several_batches_run_at_a_time_where_the_limits_say_so(
 ) -> None:
     scheduler = Scheduler(device.run, Limits(budget=1, batch=1, concurrency=3), executor)
     request = asyncio.create_task(double(scheduler, *range(5)))
-    await until(lambda: len(device.batches) == 3)
+    await eventually(lambda: len(device.batches) == 3)
     await asyncio.sleep(0.02)
     assert len(device.batches) == 3
     device.free.set()

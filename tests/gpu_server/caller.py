@@ -1,15 +1,13 @@
 """Those who call: httpx and tritonclient, each request with a token of its own."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import httpx
 from tritonclient.http import InferenceServerClient
 
 from service_wire.service_token import ServiceTokenIssuer, subject_of
-
-PATIENCE = 20.0
+from tests.patience import PATIENCE
 
 
 class TokenPerRequest(httpx.Auth):
@@ -56,11 +54,3 @@ class Triton(InferenceServerClient):  # type: ignore[misc]
 
     def __enter__(self) -> Self:
         return self
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for what another thread will bring about."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)

@@ -17,7 +17,7 @@ CLOSED = sorted({route.path for route in ROUTES} - OPEN_PATHS)
 
 @pytest.fixture(scope="module")
 def anybody(gpu_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gpu_url, timeout=20) as client:
+    with httpx.Client(base_url=gpu_url, timeout=60) as client:
         yield client
 
 

@@ -13,8 +13,9 @@ from openai import OpenAI
 from api_gpu.errors import QueueFull
 from api_gpu.openai.errors import openai_body
 from service_wire.service_token import ServiceTokenIssuer
-from tests.gpu_server.caller import PATIENCE, Caller
+from tests.gpu_server.caller import Caller
 from tests.gpu_server.stand_in import WIDTH, embed
+from tests.patience import PATIENCE
 
 MODEL = "text-embedding"
 

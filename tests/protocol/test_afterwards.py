@@ -58,14 +58,14 @@ def test_the_answer_waits_for_no_work_that_could_tell_who_has_an_account(setting
 
     async def hold(*_: Any) -> None:
         begun.set()
-        await asyncio.to_thread(goes_on.wait, 20)
+        await asyncio.to_thread(goes_on.wait, 2 * PATIENCE)
 
     app = create_app(settings.model_copy(update={"email_autoconfirm": False}))
     with serve(app) as url:
         app.state.links.send = app.state.accounts.add_without_password = hold
         try:
-            answer = httpx.post(f"{url}/auth/v1/{path}", json={"email": new_email(), **ASKED[path]}, timeout=15)
+            answer = httpx.post(f"{url}/auth/v1/{path}", json={"email": new_email(), **ASKED[path]}, timeout=PATIENCE)
             assert answer.status_code == 200
-            assert begun.wait(15)
+            assert begun.wait(PATIENCE)
         finally:
             goes_on.set()

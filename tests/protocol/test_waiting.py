@@ -8,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.patience import eventually
 from tests.protocol.project import Project, good, link_in, new_email, refused, token_in
 from tests.protocol.test_pkce import ask, exchange, follow
 
@@ -22,9 +23,7 @@ async def while_the_account_is_held(admin_url: str, email: str, use: Use) -> htt
         holder.execute("set lock_timeout = '5s'")
         [user_id] = holder.execute("select id from auth.users where email = %s for update", (email,)).fetchone() or ()
         asked = asyncio.ensure_future(use())
-        async with asyncio.timeout(20):
-            while not _count(admin_url):  # noqa: ASYNC110 - the database tells nobody
-                await asyncio.sleep(0.02)
+        await eventually(lambda: _count(admin_url) > 0)
         for table in MAILED:
             holder.execute(f"delete from {table} where user_id = %s".encode(), (user_id,))
     return await asked

@@ -1,6 +1,5 @@
 """The application with api-gpu behind it, and people who search."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -8,19 +7,22 @@ import psycopg
 import pytest
 
 from api_main.core.settings import Settings
+from api_main.tasks.search import query_vectors
+from tests.patience import PATIENCE, eventually
 from tests.people import Person
 from tests.rls.serving import Service, serve
 from tests.tasks.client import TasksClient
-
-PATIENCE = 30.0
 
 Embedded = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture
-async def service(gpu_settings: Settings, admin: psycopg.Connection[Any]) -> AsyncIterator[Service]:
+async def service(
+    gpu_settings: Settings, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Service]:
     """An API that embeds what is written through it; what other tests have left to embed is none of its business."""
     admin.execute("delete from private.tasks_to_embed")
+    monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", PATIENCE)
     async with serve(gpu_settings.model_copy(update={"database_pool_max": 4})) as started:
         yield started
 
@@ -43,12 +45,6 @@ def embedded(admin: psycopg.Connection[Any]) -> Embedded:
         await eventually(lambda: waiting(admin) == 0)
 
     return wait
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - whatever it is
-            await asyncio.sleep(0.01)
 
 
 def waiting(admin: psycopg.Connection[Any]) -> int:

@@ -1,6 +1,7 @@
 """Every task gets a vector, whatever happens meanwhile: to the task, to api-gpu, to the worker or to the listener."""
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -12,10 +13,11 @@ from api_main.gpu.client import GpuClient
 from api_main.gpu.errors import GpuUnavailable
 from api_main.tasks.embeddings import repository
 from api_main.tasks.embeddings.worker import EMBEDDER, EmbeddingWorker
-from tests.gpu.stand_in import UNEMBEDDABLE, StandIn, embed
+from tests.gpu.stand_in import UNEMBEDDABLE, Mood, StandIn, embed
+from tests.patience import PATIENCE, eventually
 from tests.people import Person
 from tests.rls.serving import serve
-from tests.search.conftest import Embedded, eventually, stored, waiting
+from tests.search.conftest import Embedded, stored, waiting
 from tests.tasks.client import TasksClient
 
 MODEL = ("text-embedding", "1")
@@ -69,6 +71,7 @@ async def test_what_is_written_past_the_api_is_embedded_when_it_is_notified(
     gpu_settings: Settings, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
     admin.execute("delete from private.tasks_to_embed")
+    await eventually(lambda: not _is_listened_to(admin))  # by the service of an earlier test
     async with serve(gpu_settings.model_copy(update={"embedding_sweep_seconds": 3600.0})):
         await eventually(lambda: _is_listened_to(admin))
         write(admin, ada, "by hand")
@@ -80,6 +83,7 @@ async def test_without_notifications_the_sweep_alone_suffices(
     gpu_settings: Settings, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
     admin.execute("delete from private.tasks_to_embed")
+    await eventually(lambda: not _is_listened_to(admin))
     pooler = {"database_transaction_pooler": True, "database_listen_url": None}
     async with serve(gpu_settings.model_copy(update=pooler)):
         write(admin, ada, "by hand")
@@ -102,7 +106,10 @@ async def test_a_burst_of_writes_notifies_once(admin: psycopg.Connection[Any], a
         listener.execute("listen tasks_to_embed")
         write(admin, ada, "a", "b", "c")
         admin.execute("update public.tasks set title = title || '!' where owner_id = %s", (ada.id,))
-        assert len(list(listener.notifies(timeout=1, stop_after=2))) == 1
+        admin.execute("notify tasks_to_embed, 'the end'")
+        with closing(listener.notifies(timeout=PATIENCE)) as notices:
+            heard = list(iter(lambda: next(notices).payload, "the end"))
+    assert len(heard) == 1
 
 
 async def test_many_are_embedded_in_batches(
@@ -129,10 +136,11 @@ async def test_a_task_that_changes_while_it_is_embedded_is_embedded_again(
     worker: EmbeddingWorker, gpu: StandIn, admin: psycopg.Connection[Any], ada: Person
 ) -> None:
     write(admin, ada, "old words")
-    gpu.mood.seconds = 0.5
+    gpu.mood.seconds = PATIENCE
     working = asyncio.create_task(worker.work_off())
     await eventually(lambda: gpu.seen.count("POST /v2/models/text-embedding/infer") == 1)
     admin.execute("update public.tasks set title = 'new words' where owner_id = %s", (ada.id,))
+    gpu.mood = Mood()
     await working
     assert gpu.embedded == ["old words", "new words"]
     assert _nearest_title(admin, ada) == "new words"
@@ -142,10 +150,11 @@ async def test_a_task_that_is_deleted_while_it_is_embedded_is_forgotten(
     worker: EmbeddingWorker, gpu: StandIn, admin: psycopg.Connection[Any], ada: Person
 ) -> None:
     write(admin, ada, "goes", "stays")
-    gpu.mood.seconds = 0.3
+    gpu.mood.seconds = PATIENCE
     working = asyncio.create_task(worker.work_off())
     await eventually(lambda: gpu.seen.count("POST /v2/models/text-embedding/infer") == 1)
     admin.execute("delete from public.tasks where owner_id = %s and title = 'goes'", (ada.id,))
+    gpu.mood = Mood()
     await working
     assert stored(admin, ada) == {"stays": MODEL}
     assert waiting(admin) == 0
@@ -245,11 +254,15 @@ async def test_trouble_is_outlived(
 ) -> None:
     """api-gpu cannot start, then the connections to the database break: the worker goes on afterwards."""
     admin.execute("delete from private.tasks_to_embed")
+    others = [pid for (pid,) in admin.execute("select pid from pg_stat_activity where usename = 'api_main'")]
     gpu.mood.cannot_start = True
     async with serve(gpu_settings):
         write(admin, ada, "late")
         await eventually(lambda: bool(gpu.seen))
-        admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'api_main'")
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'api_main' and pid <> all (%s)",
+            (others,),
+        )
         gpu.mood.cannot_start = False
         await embedded()
     assert stored(admin, ada) == {"late": MODEL}

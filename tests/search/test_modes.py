@@ -10,8 +10,9 @@ import pytest
 from api_main.core.pagination import Cursor
 from api_main.tasks.search import query_vectors
 from tests.gpu.stand_in import StandIn
+from tests.patience import eventually
 from tests.rls.serving import Service
-from tests.search.conftest import Embedded, eventually
+from tests.search.conftest import Embedded
 from tests.tasks.client import TasksClient, error_of
 
 
@@ -209,6 +210,7 @@ async def test_a_model_that_is_awake_but_slow_is_not_waited_for(
     await embedded()
     await warm(adas)
     gpu.mood.seconds = 30
+    monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", 0.1)
     page = await adas.page("search", q="car")
     assert (titles(page), page["meta"]["meaning"]) == (["Wash the car"], "warming_up")
 
@@ -281,6 +283,8 @@ async def _first_page_while_asleep(searcher: TasksClient) -> dict[str, Any]:
 
 
 async def _until_included(searcher: TasksClient) -> None:
-    async with asyncio.timeout(20):
-        while (await searcher.page("search", q="car"))["meta"]["meaning"] != "included":  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    async def is_included() -> bool:
+        meaning: str = (await searcher.page("search", q="car"))["meta"]["meaning"]
+        return meaning == "included"
+
+    await eventually(is_included)

@@ -11,9 +11,10 @@ from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
 from tests.conftest import API_PASSWORD
 from tests.gpu.stand_in import StandIn
+from tests.patience import eventually
 from tests.people import create_person
 from tests.rls.serving import serve
-from tests.search.conftest import eventually, waiting
+from tests.search.conftest import waiting
 from tests.tasks.client import TasksClient, error_of
 
 DATABASE = "without_pgvector"
