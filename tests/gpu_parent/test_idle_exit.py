@@ -10,7 +10,6 @@ from tests.gpu_parent.running import SECONDS, head, wait_until
 
 IDLE = 0.1
 CLIENTS = 100
-ROUNDS = 10
 
 
 class Client:
@@ -46,8 +45,8 @@ def _length(answer: bytes) -> int:
 def test_a_thousand_requests_that_arrive_at_the_exit_are_all_answered(new_parent: NewParent) -> None:
     parent = new_parent(IDLE_SECONDS=str(IDLE))
     clients = [Client(parent.port, keeps_alive=number % 2 == 0) for number in range(CLIENTS)]
-    assert asyncio.run(_race(clients)) == 1000
-    assert parent.starts >= ROUNDS / 2, "hardly any request came at an exit"
+    assert asyncio.run(_race(clients, rounds=10)) == 1000
+    assert parent.starts >= 5, "hardly any request came at an exit"
 
 
 @pytest.mark.parametrize("every", [1, 2, CLIENTS + 1], ids=["kept-alive", "both", "new"])
@@ -58,16 +57,16 @@ def test_requests_between_the_steps_of_the_exit_are_all_answered(new_parent: New
         Client(parent.port, keeps_alive=number % every == 0, target="/work?seconds=0.03")
         for number in range(1, CLIENTS + 1)
     ]
-    assert asyncio.run(_race(clients)) == 1000
-    assert parent.starts >= ROUNDS / 2
+    assert asyncio.run(_race(clients, rounds=4)) == 400
+    assert parent.starts >= 2
 
 
-async def _race(clients: list[Client]) -> int:
+async def _race(clients: list[Client], rounds: int) -> int:
     """Time and again have everybody be quiet, and then ask all at once at about the time of the exit."""
     random.seed(1)
     answered = 0
     await asyncio.gather(*(client.call() for client in clients))
-    for _round in range(ROUNDS):
+    for _round in range(rounds):
         moment = IDLE + random.uniform(0, 0.05)
         answered += len(await asyncio.gather(*(_call_in(moment + random.uniform(0, 0.02), c) for c in clients)))
     for client in clients:
