@@ -9,7 +9,7 @@ from api_gpu.parent import waiting_room
 from api_gpu.parent.configuration import ProcessSettings
 from api_gpu.parent.wake_up import WakeUp
 
-COMMAND = (sys.executable, "-m", "tests.gpu_parent.stand_in")
+COMMAND = (os.environ.get("SERVER", sys.executable), "-m", "tests.gpu_parent.stand_in")
 PR_SET_CHILD_SUBREAPER = 36
 
 if __name__ == "__main__":

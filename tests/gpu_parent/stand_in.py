@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.types import Message, Receive, Scope, Send
@@ -18,6 +20,9 @@ from api_gpu.parent.configuration import ProcessSettings
 from api_gpu.parent.server_process import LISTEN_FD
 from api_gpu.server import Application, serve_alone, serve_under_parent, token_check
 from service_wire.service_token import ServiceTokenVerifier, parse_key
+
+if TYPE_CHECKING:
+    from api_gpu.serving.connection import Connection
 
 DIRECTORY = Path(os.environ["STAND_IN"])
 
@@ -63,21 +68,23 @@ def _widen_the_exit() -> None:
     """Let requests arrive between any two steps of the exit, where otherwise there is hardly time for one."""
     from api_gpu.serving.door import Door  # noqa: PLC0415
 
-    shut, hand_back, report = Door.shut, Door.hand_back, Door.report
+    enter, hand_back, report = asyncio.SelectorEventLoop.connect_accepted_socket, Door.hand_back, Door.report
 
-    async def slow_shut(door: Door) -> None:
-        await shut(door)
-        time.sleep(0.01)  # noqa: ASYNC251  nothing is read meanwhile
+    async def slow_enter(*arguments: Any, **named: Any) -> Any:
+        await asyncio.sleep(0.03)
+        return await enter(*arguments, **named)
 
-    def slow_hand_back(door: Door, connections: object) -> None:
-        hand_back(door, list(connections))  # type: ignore[call-overload]
+    def slow_hand_back(door: Door, connections: "Iterable[Connection]") -> None:
+        time.sleep(0.01)
+        hand_back(door, connections)
         time.sleep(0.01)
 
     def slow_report(door: Door, what: bytes) -> None:
         time.sleep(0.01)
         report(door, what)
 
-    Door.shut, Door.hand_back, Door.report = slow_shut, slow_hand_back, slow_report  # type: ignore[assignment,method-assign]
+    asyncio.SelectorEventLoop.connect_accepted_socket = slow_enter  # type: ignore[method-assign]
+    Door.hand_back, Door.report = slow_hand_back, slow_report  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":

@@ -3,20 +3,20 @@
 import asyncio
 import random
 
+import pytest
+
 from tests.gpu_parent.conftest import NewParent
-from tests.gpu_parent.running import SECONDS, Parent, head, wait_until
+from tests.gpu_parent.running import SECONDS, head, wait_until
 
 IDLE = 0.1
-OF_EACH_KIND = 100
-ROUNDS = 5
-REQUESTS = 2 * OF_EACH_KIND * ROUNDS
+CLIENTS = 100
 
 
 class Client:
     """Sends requests on one connection, or each on its own. What fails, fails: nothing is tried twice."""
 
-    def __init__(self, port: int, *, keeps_alive: bool) -> None:
-        self._port, self._keeps_alive = port, keeps_alive
+    def __init__(self, port: int, *, keeps_alive: bool, target: str = "/work") -> None:
+        self._port, self._keeps_alive, self._target = port, keeps_alive, target
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def call(self) -> int:
@@ -25,7 +25,7 @@ class Client:
             self.close()
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
-        writer.write(head("/work", 5) + b"hello")
+        writer.write(head(self._target, 5) + b"hello")
         answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS)
         assert answer.startswith(b"HTTP/1.1 200"), answer
         assert b"connection: close" not in answer.lower()
@@ -44,29 +44,34 @@ def _length(answer: bytes) -> int:
 
 def test_a_thousand_requests_that_arrive_at_the_exit_are_all_answered(new_parent: NewParent) -> None:
     parent = new_parent(IDLE_SECONDS=str(IDLE))
-    asyncio.run(_race(parent))
-    assert parent.starts >= ROUNDS / 2, "hardly any request came at an exit"
+    clients = [Client(parent.port, keeps_alive=number % 2 == 0) for number in range(CLIENTS)]
+    assert asyncio.run(_race(clients, rounds=10)) == 1000
+    assert parent.starts >= 5, "hardly any request came at an exit"
 
 
-def test_a_thousand_requests_between_the_steps_of_the_exit_are_all_answered(new_parent: NewParent) -> None:
+@pytest.mark.parametrize("every", [1, 2, CLIENTS + 1], ids=["kept-alive", "both", "new"])
+def test_requests_between_the_steps_of_the_exit_are_all_answered(new_parent: NewParent, every: int) -> None:
     parent = new_parent(IDLE_SECONDS=str(IDLE))
     parent.trouble("slow to leave")
-    asyncio.run(_race(parent))
-    assert parent.starts >= ROUNDS / 2
+    clients = [
+        Client(parent.port, keeps_alive=number % every == 0, target="/work?seconds=0.03")
+        for number in range(1, CLIENTS + 1)
+    ]
+    assert asyncio.run(_race(clients, rounds=4)) == 400
+    assert parent.starts >= 2
 
 
-async def _race(parent: Parent) -> None:
+async def _race(clients: list[Client], rounds: int) -> int:
     """Time and again have everybody be quiet, and then ask all at once at about the time of the exit."""
     random.seed(1)
-    clients = [Client(parent.port, keeps_alive=number % 2 == 0) for number in range(2 * OF_EACH_KIND)]
     answered = 0
     await asyncio.gather(*(client.call() for client in clients))
-    for _round in range(ROUNDS):
+    for _round in range(rounds):
         moment = IDLE + random.uniform(0, 0.05)
-        answered += len(await asyncio.gather(*(_call_in(moment + random.uniform(0, 0.01), c) for c in clients)))
-    assert answered == REQUESTS
+        answered += len(await asyncio.gather(*(_call_in(moment + random.uniform(0, 0.02), c) for c in clients)))
     for client in clients:
         client.close()
+    return answered
 
 
 async def _call_in(seconds: float, client: Client) -> int:
@@ -95,7 +100,7 @@ def test_who_waits_longer_than_the_server_may_be_idle_is_answered(new_parent: Ne
     parent.trouble("slow")
 
     async def everybody() -> None:
-        clients = [Client(parent.port, keeps_alive=False) for _number in range(OF_EACH_KIND)]
+        clients = [Client(parent.port, keeps_alive=False) for _number in range(CLIENTS)]
         await asyncio.gather(*(client.call() for client in clients))
         for client in clients:
             client.close()

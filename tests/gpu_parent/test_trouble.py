@@ -53,6 +53,12 @@ def test_keys_that_are_no_keys_are_a_server_that_cannot_start(new_parent: NewPar
     parent.says("JWK set must be a JSON object")
 
 
+def test_a_program_that_is_not_there_is_a_server_that_cannot_start(new_parent: NewParent) -> None:
+    parent = new_parent(SERVER="/nowhere/python")
+    assert parent.call().status == 503
+    assert parent.call("/health", {}, method="GET").status == 200
+
+
 def test_a_server_killed_in_the_middle_of_its_work_takes_only_that_with_it(new_parent: NewParent) -> None:
     parent = new_parent()
     server = processes.Process(parent.call().pid)

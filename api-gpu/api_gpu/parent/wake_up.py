@@ -8,12 +8,14 @@ import signal
 import socket
 import time
 
+from api_gpu.parent.caller import Caller
 from api_gpu.parent.configuration import ProcessSettings
 from api_gpu.parent.heads import HEALTHY, METRICS, Head, answer, refusal
 from api_gpu.parent.log import Log
 from api_gpu.parent.server_process import COMMAND, IDLE_EXITS, WAKE_UPS, Report, ServerProcess, State
 from api_gpu.parent.waiting_room import WaitingRoom
 
+TICK_SECONDS = 0.25
 LEAVING_SECONDS = 15.0
 LONGEST_BACKOFF_SECONDS = 30.0
 UNAUTHORIZED = refusal(401, "a service token that is good for this request is required", "WWW-Authenticate: Bearer")
@@ -29,7 +31,7 @@ class WakeUp:
         self._selector = selectors.DefaultSelector()
         self._room = WaitingRoom(listener, self._selector, settings.stall_seconds, self._reply)
         self._server: ServerProcess | None = None
-        self._asks_for = self._room.first()
+        self._asks_for: Caller | None = None
         self._failures, self._not_before = 0, 0.0
         self._wake_ups = self._idle_exits = 0
         self._stop_by: float | None = None
@@ -40,13 +42,17 @@ class WakeUp:
         self._log("asleep", port=self._listener.getsockname()[1])
         while self._stop_by is None or self._server or len(self._room):
             self._room.listen(wanted=self._stop_by is None and not self._serves())
-            busy = self._server or len(self._room) or self._stop_by
-            for key, _ in self._selector.select(0.25 if busy else None):
+            for key, _ in self._selector.select(self._patience()):
                 if self._selector.get_map().get(key.fd) is key:  # an earlier event may have closed it
                     key.data(key.fileobj)
             self._end_what_is_late(time.monotonic())
             self._wake()
         return 0
+
+    def _patience(self) -> float | None:
+        """Whether anything has a deadline; without, nothing but an event makes us move."""
+        due = len(self._room) or self._stop_by or (self._server and self._server.deadline)
+        return TICK_SECONDS if due else None
 
     def _serves(self) -> bool:
         return self._server is not None and self._server.state is State.SERVING
@@ -77,13 +83,29 @@ class WakeUp:
         if first is None or first.head is None or self._stop_by is not None:
             return
         if self._server is None:
-            counts = {WAKE_UPS: str(self._wake_ups + 1), IDLE_EXITS: str(self._idle_exits)}
-            self._server = ServerProcess(self._listener, self._command, {**os.environ, **counts})
-            self._selector.register(self._server.socket, selectors.EVENT_READ, self._on_reports)
-        if self._server.state is State.CHECKING and self._asks_for is None:
+            self._server = self._start()
+        if self._server and self._server.state is State.CHECKING and self._asks_for is None:
             self._asks_for = first
             self._server.deadline = time.monotonic() + self._settings.start_seconds
             self._server.ask(first.head)
+
+    def _start(self) -> ServerProcess | None:
+        counts = {WAKE_UPS: str(self._wake_ups + 1), IDLE_EXITS: str(self._idle_exits)}
+        try:
+            server = ServerProcess(self._listener, self._command, {**os.environ, **counts})
+        except OSError as error:  # no process, no memory, no file left
+            self._back_off(reason=error.strerror)
+            return None
+        self._selector.register(server.socket, selectors.EVENT_READ, self._on_reports)
+        return server
+
+    def _back_off(self, **why: object) -> None:
+        """Tell everybody that there is no server, and try none for a while."""
+        self._failures += 1
+        seconds = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (self._failures - 1))
+        self._not_before = time.monotonic() + seconds
+        self._room.dismiss_waiting(self._unavailable())
+        self._log("could_not_start", level="error", **why, retry_after=seconds)
 
     def _on_reports(self, channel: socket.socket) -> None:
         assert self._server
@@ -128,11 +150,7 @@ class WakeUp:
         server.socket.close()
         self._server = self._asks_for = None
         if server.state is State.STARTING or (server.state is State.CHECKING and code != 0):
-            self._failures += 1
-            backoff = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (self._failures - 1))
-            self._not_before = time.monotonic() + backoff
-            self._room.dismiss_waiting(self._unavailable())
-            self._log("could_not_start", level="error", exit_code=code, retry_after=backoff)
+            self._back_off(exit_code=code)
         elif server.state is not State.CHECKING:
             asleep = server.state is State.LEAVING or self._stop_by is not None
             event, level = ("asleep", "info") if asleep else ("died", "error")
