@@ -1,7 +1,6 @@
 """Settings: what is wrong or unsafe stops the start."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from pydantic import ValidationError
 from api_gpu.settings import Settings as GpuSettings
 from api_main.core.settings import AdminSettings, Settings, TrustedIssuer, WorkerSettings, sqlalchemy_url
 
-ROOT = Path(__file__).resolve().parents[2]
 GOOD: dict[str, Any] = {"database_url": "postgresql://api_main:x@localhost/postgres", "jwt_signing_keys": "[{}]"}
 
 
