@@ -1,6 +1,7 @@
 """Settings: what is wrong or unsafe stops the start."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
