@@ -114,8 +114,8 @@ async def test_a_worker_that_stops_lets_jobs_finish_and_puts_the_others_back(
     short = queue_as(admin, adas.person, KIND, title="short", seconds=0.3)
     long = queue_as(admin, adas.person, KIND, title="long", seconds=PATIENCE)
     async with working(quick, kinds(work)):
-        for job_id in (short, long):
-            await adas.wait(job_id, "running")
+        await adas.wait(long, "running")
+        await adas.wait(short, "running", "succeeded")
     assert (await adas.get(short))["state"] == "succeeded"
     assert ((await adas.get(long))["state"], (await adas.get(long))["attempts"]) == ("queued", 1)
     assert admin.execute("select failures from public.jobs where id = %s", (long,)).fetchone() == (0,)

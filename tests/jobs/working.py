@@ -29,7 +29,7 @@ QUICK: Mapping[str, Any] = {
     "database_pool_timeout": 2.0,
 }
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-STOP_SECONDS = 30
+STOP_SECONDS = 60
 
 
 def worker_settings(settings: Settings, **changes: Any) -> WorkerSettings:
