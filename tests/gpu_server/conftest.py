@@ -48,7 +48,7 @@ def engine(gpu_app: Starlette, gpu_url: str) -> StandIn:
     return stand_in
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def caller(gpu_url: str, service_key: dict[str, Any]) -> Iterator[Caller]:
     with Caller(gpu_url, service_key) as with_tokens:
         yield with_tokens

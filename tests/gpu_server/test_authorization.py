@@ -15,7 +15,7 @@ PATH = "/v2/models/slow/infer"
 CLOSED = sorted({route.path for route in ROUTES} - OPEN_PATHS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anybody(gpu_url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=gpu_url, timeout=20) as client:
         yield client

@@ -181,5 +181,12 @@ def test_the_index_may_be_of_what_is_ready(caller: Caller, engine: StandIn) -> N
     assert {"name": "identity", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"} in everything
 
 
+@pytest.mark.parametrize(("model", "reason"), [("none", "There is no model"), ("add-sub", "is not loaded")])
+def test_a_model_that_is_not_ready_says_why(caller: Caller, engine: StandIn, model: str, reason: str) -> None:
+    response = caller.get(f"/v2/models/{model}/ready")
+    assert response.status_code == 400
+    assert reason in response.json()["error"]
+
+
 def test_a_model_called_stats_does_not_hide_the_statistics(caller: Caller) -> None:
     assert len(caller.get("/v2/models/stats").json()["model_stats"]) > 1

@@ -10,15 +10,17 @@ import openai
 import pytest
 from openai import OpenAI
 
+from api_gpu.errors import QueueFull
+from api_gpu.openai.errors import openai_body
 from service_wire.service_token import ServiceTokenIssuer
 from tests.gpu_server.caller import PATIENCE, Caller
-from tests.gpu_server.stand_in import WIDTH, StandIn, embed
+from tests.gpu_server.stand_in import WIDTH, embed
 
 MODEL = "text-embedding"
 
 
-@pytest.fixture
-def client(gpu_url: str, engine: StandIn, service_key: dict[str, Any]) -> Iterator[OpenAI]:
+@pytest.fixture(scope="module")
+def client(gpu_url: str, service_key: dict[str, Any]) -> Iterator[OpenAI]:
     """A client with a token for embeddings."""
     token = ServiceTokenIssuer(service_key).issue("POST /v1/embeddings")
     with OpenAI(base_url=f"{gpu_url}/v1", api_key=token, max_retries=0, timeout=PATIENCE) as made:
@@ -139,6 +141,12 @@ def test_without_a_token_nothing_is_served(client: OpenAI) -> None:
     with pytest.raises(openai.AuthenticationError) as refused:
         client.with_options(api_key="sk-something").embeddings.create(model=MODEL, input="x")
     assert refused.value.code == "invalid_api_key"
+
+
+def test_a_full_queue_has_openais_code() -> None:
+    error = QueueFull("The queue is full.", retry_after=1)
+    body = {"message": "The queue is full.", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
+    assert openai_body(error, error.status, error.message) == {"error": body}
 
 
 def test_what_is_not_there_is_said_in_openais_form(caller: Caller) -> None:

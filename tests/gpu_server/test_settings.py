@@ -1,6 +1,9 @@
 """What is wrong with the settings stops the start, in one sentence each."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +60,17 @@ def test_a_private_key_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(_env_file=None, service_token_keys=json.dumps({"keys": [KEY]}))
     assert KEY["d"] not in str(refused.value)
+
+
+START = "import structlog, api_gpu.main as m; m.from_environment(); structlog.get_logger().info('hello', token=1)"
+
+
+@pytest.mark.parametrize(("log_format", "as_json"), [("auto", True), ("console", False)])
+def test_a_process_starts_with_the_keys_alone_and_logs_as_it_is_told(
+    tmp_path: Path, log_format: str, as_json: bool
+) -> None:
+    environment = {**os.environ, "SERVICE_TOKEN_KEYS": KEYS, "LOG_FORMAT": log_format}
+    command = [sys.executable, "-c", START]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("{") is as_json
+    assert "hello" in done.stdout

@@ -3,11 +3,15 @@
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from service_wire.elements import DTYPES, Array
 from service_wire.tensors import Tensor
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For a machine that has other things to do as well."""
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: name.isprintable())

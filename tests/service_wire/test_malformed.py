@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_wire.tensors import WireError, decode_request, decode_response
+from tests.service_wire.arrays import UNHURRIED
 
 GOOD = {"name": "x", "datatype": "INT32", "shape": [2], "data": [1, 2]}
 
@@ -172,6 +173,7 @@ JSON = st.recursive(
 )
 
 
+@UNHURRIED
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), JSON), st.binary(max_size=12), st.integers(-1, 300))
 def test_any_input_is_read_or_refused(changes: dict[str, Any], raw: bytes, cut: int) -> None:
     body, length = message(raw, **changes)
@@ -182,6 +184,7 @@ def test_any_input_is_read_or_refused(changes: dict[str, Any], raw: bytes, cut: 
             continue
 
 
+@UNHURRIED
 @given(st.binary(max_size=200), st.none() | st.integers(-1, 220))
 def test_any_bytes_are_read_or_refused(body: bytes, length: int | None) -> None:
     for decode in (decode_request, decode_response):

@@ -25,6 +25,7 @@ from service_wire.service_token import (
     public_keys,
     subject_of,
 )
+from tests.service_wire.arrays import UNHURRIED
 
 KEY = generate_key()
 VERIFIER = ServiceTokenVerifier(public_keys(KEY))
@@ -106,6 +107,7 @@ def test_clocks_may_differ_a_little() -> None:
     VERIFIER.verify(forged(iat=at(LEEWAY // 2), exp=at(LEEWAY // 2 + LIFETIME)), SUBJECT)
 
 
+@UNHURRIED
 @given(st.text(max_size=60) | st.from_regex(r"[A-Za-z0-9_-]{0,40}\.[A-Za-z0-9_-]{0,40}\.[A-Za-z0-9_-]{0,40}"))
 def test_any_text_is_refused_and_breaks_nothing(token: str) -> None:
     with pytest.raises(ServiceTokenRefused):

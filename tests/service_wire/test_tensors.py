@@ -21,13 +21,14 @@ from service_wire.tensors import (
     encode_request,
     encode_response,
 )
-from tests.service_wire.arrays import assert_same, tensors
+from tests.service_wire.arrays import UNHURRIED, assert_same, tensors
 
 
 def header_length(headers: dict[str, str]) -> int | None:
     return int(headers[HEADER_LENGTH]) if HEADER_LENGTH in headers else None
 
 
+@UNHURRIED
 @given(st.booleans().flatmap(lambda as_json: st.tuples(st.just(not as_json), tensors(as_json=as_json))))
 def test_a_request_comes_back_as_it_was_sent(sent: tuple[bool, tuple[Tensor, ...]]) -> None:
     binary, inputs = sent
@@ -39,6 +40,7 @@ def test_a_request_comes_back_as_it_was_sent(sent: tuple[bool, tuple[Tensor, ...
     assert_same(received.inputs, inputs)
 
 
+@UNHURRIED
 @given(tensors(as_json=True), st.data())
 def test_a_response_comes_back_with_its_outputs_mixed(outputs: tuple[Tensor, ...], data: st.DataObject) -> None:
     binary = {tensor.name for tensor in outputs if data.draw(st.booleans())}

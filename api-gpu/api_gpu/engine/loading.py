@@ -1,5 +1,6 @@
 """From files to a model that has answered once. Blocks: for worker threads."""
 
+import os
 from dataclasses import dataclass
 
 from api_gpu.engine.device import Device
@@ -15,6 +16,7 @@ MOST_TEXTS = 1024  # in a batch; the budget of tokens is nearly always the narro
 OVERHEAD = {"cpu": 32, "cuda": 1024}
 # Two batches at a time let a GPU compute while the other's results are handed out.
 CONCURRENCY = {"cpu": 1, "cuda": 2}
+MOST_PICTURES = 4  # batches of them at a time: each holds their pixels, 160 MB of a large one
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def _pipeline(files: ModelFiles, session: Session, environment: Environment) -> 
                 session.inputs, session.outputs, batched=definition.batched, max_batch=definition.max_batch
             )
         case "text-embedding":
+            os.environ.setdefault("RAYON_NUM_THREADS", str(environment.threads))  # tokenizers knows no cgroup
             from api_gpu.models.text_embedding.pipeline import TextPipeline  # noqa: PLC0415
 
             limits = Limits(environment.token_budget, MOST_TEXTS, OVERHEAD[kind], CONCURRENCY[kind])
@@ -70,12 +73,12 @@ def _pipeline(files: ModelFiles, session: Session, environment: Environment) -> 
         case image:
             from api_gpu.models.images.pipelines import PIPELINES  # noqa: PLC0415
 
-            return PIPELINES[image](concurrency=environment.threads)
+            return PIPELINES[image](concurrency=min(environment.threads, MOST_PICTURES))
 
 
 def _warm_up(execution: Execution, pipeline: Pipeline, session: Session, definition: Definition) -> None:
     """A model of tensors may rightly refuse made-up inputs, unless it says all about their shapes."""
     made_up = definition.pipeline == "tensors" and any(-1 in info.shape[1:] for info in session.inputs)
-    for result in execution.run(pipeline.examples()).results:
+    for result in execution.run(pipeline.examples(), shrink=True).results:
         if isinstance(result, GpuError) and not made_up:
             raise UnusableModel(f"it fails when it is run: {result.message}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from api_gpu.engine.device import CUDA, Device, open_session
+from api_gpu.engine.device import CUDA, SILENT, Device, open_session
 from api_gpu.models.datatypes import datatype_of, to_bytes
 from api_gpu.models.definition import UnusableModel
 from api_gpu.models.pipeline import Array, TensorInfo, Tensors
@@ -36,10 +36,7 @@ class Session:
         self.inputs = [_info(node) for node in self._session.get_inputs()]
         self.outputs = [_info(node) for node in self._session.get_outputs()]
         self._binds = all(info.datatype != "BYTES" for info in (*self.inputs, *self.outputs))
-        self._shrinking = ort.RunOptions()
-        arenas = "cpu:0;gpu:0" if self.on_cuda else "cpu:0"
-        self._shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", arenas)
-        self._shrinking.log_severity_level = 4
+        self._shrinking: ort.RunOptions | None = _shrinking("gpu:0" if self.on_cuda else "cpu:0")
 
     def run(self, feeds: Tensors, *, shrink: bool = False) -> dict[str, Array]:
         """The graph's outputs, by name.
@@ -50,13 +47,21 @@ class Session:
         Raises:
             RunFailed
         """
-        options = self._shrinking if shrink else None
         try:
-            arrays = self._run_bound(feeds, options) if self._binds else self._session.run(None, dict(feeds), options)
+            arrays = self._run(feeds, self._shrinking if shrink else None)
         except Exception as error:  # noqa: BLE001
+            if shrink and self._shrinking is not None and "memory arena shrink list" in str(error):
+                self._shrinking = None  # this device has no arena: nothing was run yet, and nothing is lost
+                return self.run(feeds)
             raise RunFailed(error) from None
         outputs = {info.name: array for info, array in zip(self.outputs, arrays, strict=True)}
         return {name: to_bytes(array) if array.dtype == object else array for name, array in outputs.items()}
+
+    def _run(self, feeds: Tensors, options: ort.RunOptions | None) -> list[Array]:
+        if self._binds:
+            return self._run_bound(feeds, options)
+        arrays: list[Array] = self._session.run(None, dict(feeds), options)
+        return arrays
 
     def _run_bound(self, feeds: Tensors, options: ort.RunOptions | None) -> list[Array]:
         """Outputs stay on the device until all of them are there, and then come in one go."""
@@ -68,6 +73,13 @@ class Session:
         self._session.run_with_iobinding(binding, options)
         outputs: list[Array] = binding.copy_outputs_to_cpu()
         return outputs
+
+
+def _shrinking(arena: str) -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
+    options.log_severity_level = SILENT
+    return options
 
 
 def _info(node: ort.NodeArg) -> TensorInfo:
