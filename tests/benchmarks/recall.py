@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.recall [--tasks N]`: searches by meaning among a million tasks, next to an exact scan.
 
 One person owns a tenth of all tasks; some a little more or less than are compared one by one; one owns twenty; and all
-others belong to people with a hundred each. Takes half an hour on two cores, most of it to build the index, and 12 GB.
+others belong to people with a hundred each. Takes half an hour on two cores, most of it to build the index, and 10 GB.
 """
 
 import argparse

@@ -12,9 +12,8 @@ from tests.people import Person
 from tests.rls.serving import serve
 from tests.tasks.client import TasksClient
 
-ROUNDS = 30
-SLOWER = 3  # times, on a machine that does other things as well
-SLACK = 0.02
+ROUNDS = 20
+SLACK = 0.5  # seconds, on a machine that does other things as well: whoever waited for api-gpu would wait for longer
 
 
 @pytest.fixture
@@ -47,4 +46,4 @@ async def test_everything_else_is_as_fast_as_ever(
         hanging = await crud(TasksClient(service.client, ada))
     async with serve(gpu_settings.model_copy(update={"gpu_url": "http://127.0.0.1:9"})) as service:
         away = await crud(TasksClient(service.client, ada))
-    assert max(hanging, away) < SLOWER * without + SLACK
+    assert max(hanging, away) < without + SLACK

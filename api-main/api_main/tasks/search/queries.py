@@ -17,10 +17,10 @@ from api_main.tasks.search.schemas import SearchMode, SimilarQuery, TaskSearchQu
 BY_RANK = "rank"
 """The order of a search by words alone, whichever mode asked for it."""
 
-# Up to so many tasks are compared one by one, which misses none and takes some tens of milliseconds. Above, the index
-# is asked, which goes through tasks of everybody: it finds enough of one person's only where they own a good part.
+# Up to so many tasks are compared one by one, which misses none. Above, the index is asked, which goes through tasks of
+# everybody. Among a million tasks the two take the same time here (tests/benchmarks/recall.py).
 FEW: LiteralString = "20000"
-DEPTH: LiteralString = "200"  # how many of the nearest a search ranks
+DEPTH: LiteralString = "100"  # how many of the nearest a search ranks
 RRF: LiteralString = "60"  # the constant of the paper
 # Beyond it, what is nearest has nothing to do with the question: unrelated sentences are at 0.8 to 1.
 FARTHEST: LiteralString = "0.7"
