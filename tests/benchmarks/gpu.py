@@ -14,8 +14,8 @@ from api_gpu.engine import EngineSettings
 from tests.benchmarks import gpu_sleep, gpu_throughput
 from tests.benchmarks.report import Table, processor
 
-COLD_STARTS, QUICK_COLD_STARTS = 9, 3
-QUICK_TEXTS = 64
+COLD_STARTS, QUICK_COLD_STARTS = 9, 2
+QUICK_TEXTS = 32
 
 
 def benchmark(*, quick: bool = False) -> Iterator[str]:

@@ -122,10 +122,13 @@ def _read_until(connection: socket.socket, what: bytes) -> bytes:
 
 
 def _is_cut_off(connection: socket.socket, seconds: float = SECONDS) -> bool:
+    """Read what there is, up to the end or for so many seconds."""
     connection.settimeout(seconds)
     try:
-        return connection.recv(4096) == b""
+        while connection.recv(4096):
+            pass
     except ConnectionError:
         return True
     except TimeoutError:
         return False
+    return True

@@ -76,7 +76,7 @@ def test_the_metrics_count_wake_ups_and_idle_exits(new_parent: NewParent) -> Non
 
 
 def test_asleep_it_is_small_also_after_it_has_been_awake(new_parent: NewParent) -> None:
-    parent = new_parent(IDLE_SECONDS="0.05")
+    parent = new_parent(IDLE_SECONDS="0.05", COVERAGE_PROCESS_START="", COVERAGE_PROCESS_CONFIG="")
     parent.call(headers=REFUSED["a stranger's"])
     for times in (2, 3):
         assert parent.call(body=b"x" * MEGABYTES).status == 200
