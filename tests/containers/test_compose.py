@@ -23,7 +23,10 @@ from tests.containers.compose import (
 from tests.containers.dockerfile import read_stages
 
 SERVICES: dict[str, Any] = read_compose()["services"]
-SECRETS = ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_MAIN_PASSWORD", "JWT_SIGNING_KEYS", "SERVICE_TOKEN_KEYS"]
+SECRETS = [
+    *("POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_MAIN_PASSWORD", "JWT_SIGNING_KEYS"),
+    *("GPU_SIGNING_KEY", "SERVICE_TOKEN_KEYS"),
+]
 GIVEN = {name: f"of-{name.lower()}" for name in SECRETS}
 
 
