@@ -11,6 +11,7 @@ import httpx
 
 from api_main.auth.generate import generate_signing_key
 from local_stack.postgres import free_port
+from service_wire.service_token import generate_key
 from tests.containers.compose import environment_of, read_compose
 from tests.containers.image import Image
 from tests.patience import PATIENCE, wait_until
@@ -42,6 +43,7 @@ def _environment(service: str, server: Server) -> dict[str, str]:
         "POSTGRES_PASSWORD": PASSWORD,
         "API_MAIN_PASSWORD": "of-the-api",
         "JWT_SIGNING_KEYS": json.dumps([generate_signing_key()]),
+        "GPU_SIGNING_KEY": json.dumps(generate_key()),
         "EMAIL_AUTOCONFIRM": "true",
     }
     address = f"@127.0.0.1:{server.port}/"
