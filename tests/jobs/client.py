@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.people import Person
 
 JOBS = "/api/v1/jobs"
-PATIENCE = 60.0  # seconds; a loaded machine may need them
 
 Json = dict[str, Any]
 

@@ -1,7 +1,6 @@
 """A kind of job of a test's own, and a look at what becomes of it."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -10,7 +9,6 @@ from sqlalchemy import text
 from api_main.auth.scopes import Scope
 from api_main.core.database import RlsSession
 from api_main.jobs.work import Handler, Kind
-from tests.jobs.client import PATIENCE
 
 Admin = psycopg.Connection[Any]
 
@@ -25,9 +23,3 @@ def kinds(handler: Handler) -> Mapping[str, Kind]:
 async def write_task(session: RlsSession, title: str) -> None:
     statement = text("insert into public.tasks (title) values (:title)")
     await (await session.connection()).execute(statement, {"title": title})
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not is_so():  # noqa: ASYNC110 - it is a state of the database
-            await asyncio.sleep(0.02)

@@ -7,9 +7,10 @@ import pytest
 from api_main.core.database import RlsSession
 from api_main.core.settings import WorkerSettings
 from api_main.jobs.work import Outcome, ResultFile, Work
-from tests.jobs.client import PATIENCE, JobsClient
-from tests.jobs.stage import KIND, QUEUED_ROWS, Admin, kinds, until, write_task
+from tests.jobs.client import JobsClient
+from tests.jobs.stage import KIND, QUEUED_ROWS, Admin, kinds, write_task
 from tests.jobs.working import queue_as, working
+from tests.patience import PATIENCE, eventually
 
 
 @pytest.mark.parametrize("listens", [True, False])
@@ -32,7 +33,7 @@ async def test_cancelling_a_running_job_stops_it_and_nothing_of_it_stays(
         assert await adas.cancel(job_id) == 204
         async with asyncio.timeout(PATIENCE):
             await stopped.wait()
-        await until(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
+        await eventually(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
     job = await adas.get(job_id)
     assert (job["state"], job["attempts"]) == ("cancelled", 1)
     assert await adas.titles() == []
@@ -50,7 +51,7 @@ async def test_a_job_cancelled_in_the_last_moment_leaves_nothing(
 
     job_id = queue_as(admin, adas.person, KIND)
     async with working(quick, kinds(late)):
-        await until(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
+        await eventually(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
     assert (await adas.get(job_id))["state"] == "cancelled"
     assert await adas.titles() == []
     assert admin.execute("select count(*) from public.job_files where job_id = %s", (job_id,)).fetchone() == (0,)
@@ -98,7 +99,7 @@ async def test_a_job_that_is_queued_twice_is_done_once(adas: JobsClient, admin: 
     async with working(quick, kinds(once)):
         job = await adas.wait(job_id)
         admin.execute(again, (f'{{"job_id": "{job_id}"}}',))
-        await until(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
+        await eventually(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
     assert (runs, await adas.get(job_id)) == (1, job)
     assert await adas.titles() == ["done"]
 
@@ -106,16 +107,19 @@ async def test_a_job_that_is_queued_twice_is_done_once(adas: JobsClient, admin: 
 async def test_a_worker_that_stops_lets_jobs_finish_and_puts_the_others_back(
     adas: JobsClient, admin: Admin, quick: WorkerSettings
 ) -> None:
+    stopped = asyncio.Event()
+
     async def work(session: RlsSession, work: Work) -> Outcome:
         await write_task(session, str(work.parameters["title"]))
-        await asyncio.sleep(work.parameters["seconds"])
+        await (stopped if work.parameters["title"] == "short" else asyncio.Event()).wait()
         return Outcome({})
 
-    short = queue_as(admin, adas.person, KIND, title="short", seconds=0.3)
-    long = queue_as(admin, adas.person, KIND, title="long", seconds=PATIENCE)
-    async with working(quick, kinds(work)):
-        await adas.wait(long, "running")
-        await adas.wait(short, "running", "succeeded")
+    short, long = (queue_as(admin, adas.person, KIND, title=title) for title in ("short", "long"))
+    async with working(quick.model_copy(update={"jobs_grace_seconds": 2.0}), kinds(work)) as worker:
+        for job_id in (short, long):
+            await adas.wait(job_id, "running")
+        worker.stop()
+        stopped.set()
     assert (await adas.get(short))["state"] == "succeeded"
     assert ((await adas.get(long))["state"], (await adas.get(long))["attempts"]) == ("queued", 1)
     assert admin.execute("select failures from public.jobs where id = %s", (long,)).fetchone() == (0,)

@@ -13,8 +13,9 @@ from api_main.jobs.kinds import image_batch
 from tests.gpu.stand_in import NOT_AN_IMAGE, StandIn
 from tests.images.test_images import jpeg, png
 from tests.jobs.client import JobsClient, Json
-from tests.jobs.stage import Admin, until
+from tests.jobs.stage import Admin
 from tests.jobs.working import worker_settings, working
+from tests.patience import eventually
 
 PICTURES = {"a/one.png": png(), "two.jpg": jpeg(), "notes.txt": b"no picture", "liar.png": png() + NOT_AN_IMAGE}
 
@@ -116,7 +117,7 @@ async def test_an_api_gpu_that_is_away_only_delays_the_job(
     job = await send(adas, archive({"one.png": png()}), operation="hash")
     attempts = "select attempts > 5 from public.jobs where id = %s"
     async with working(gpu_worker_settings):
-        await until(lambda: admin.execute(attempts, (job["id"],)).fetchone() == (True,))
+        await eventually(lambda: admin.execute(attempts, (job["id"],)).fetchone() == (True,))
         failures = admin.execute("select failures from public.jobs where id = %s", (job["id"],)).fetchone()
         gpu.mood.cannot_start = False
         done = await adas.wait(job["id"])

@@ -11,8 +11,9 @@ import pytest
 
 from api_main.core.pagination import Cursor
 from api_main.core.settings import Settings
-from tests.jobs.client import JOBS, PATIENCE, JobsClient, Json
+from tests.jobs.client import JOBS, JobsClient, Json
 from tests.jobs.working import queue_as
+from tests.patience import eventually
 from tests.people import Person
 from tests.rls.serving import serve
 
@@ -209,9 +210,7 @@ async def test_two_requests_at_once_do_not_share_the_last_place(
 
 async def _until_it_waits_for_a_lock(admin: psycopg.Connection[Any], backend: int) -> None:
     waits = "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s"
-    async with asyncio.timeout(PATIENCE):
-        while admin.execute(waits, (backend,)).fetchone() != (True,):  # noqa: ASYNC110 - Postgres sets no event
-            await asyncio.sleep(0.01)
+    await eventually(lambda: admin.execute(waits, (backend,)).fetchone() == (True,))
 
 
 async def test_a_token_needs_the_scope_of_what_the_job_does_as_well(adas: JobsClient) -> None:

@@ -12,6 +12,7 @@ from procrastinate.sql import queries
 from psycopg.errors import InsufficientPrivilege
 
 from local_stack import programs
+from tests.patience import PATIENCE
 from tests.people import Person
 from tests.rls.stage import identity_of
 
@@ -24,7 +25,7 @@ def dump(url: str, schema: str) -> list[str]:
     """A schema as words of SQL, but for its name and what we add: rights, comments, the search path of functions."""
     options = ["--schema-only", f"--schema={schema}", "--no-privileges", "--no-owner", "--restrict-key=none"]
     done = subprocess.run(
-        [programs.binary("pg_dump"), *options, url], capture_output=True, text=True, check=False, timeout=60
+        [programs.binary("pg_dump"), *options, url], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     return OURS.sub("", done.stdout.replace(f"{schema}.", "").replace(f"SCHEMA {schema};", "")).split()

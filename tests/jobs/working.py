@@ -17,6 +17,7 @@ from api_main.core.settings import Settings, WorkerSettings
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.work import Kind
 from api_main.jobs.worker import JobWorker
+from tests.patience import PATIENCE
 from tests.people import Person
 from tests.rls.stage import identity_of
 
@@ -29,7 +30,6 @@ QUICK: Mapping[str, Any] = {
     "database_pool_timeout": 2.0,
 }
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-STOP_SECONDS = 60
 
 
 def worker_settings(settings: Settings, **changes: Any) -> WorkerSettings:
@@ -46,7 +46,7 @@ async def working(settings: WorkerSettings, kinds: Mapping[str, Kind] = KINDS) -
         yield worker
     finally:
         worker.stop()
-        async with asyncio.timeout(STOP_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await running
 
 
@@ -74,12 +74,12 @@ class WorkerProcess:
     def kill(self) -> None:
         """As the kernel does when memory runs out."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(STOP_SECONDS)
+        self.process.wait(PATIENCE)
 
     def stop(self) -> int:
         """As whoever supervises it does, and the exit code."""
         self.process.terminate()
-        return self.process.wait(STOP_SECONDS)
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager

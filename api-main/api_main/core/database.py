@@ -131,6 +131,10 @@ class Database:
             hide_parameters=True,  # they would stand in the log of a failed statement
         )
 
+    @property
+    def most_connections(self) -> int:
+        return self._pool.max_size
+
     async def open(self) -> None:
         """Begin to connect, without waiting: a database that is away must not keep the API from starting."""
         await self._pool.open(wait=False)

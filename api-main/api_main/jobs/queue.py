@@ -4,8 +4,8 @@ See https://procrastinate.readthedocs.io; what it keeps is in the schema `procra
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
@@ -17,9 +17,10 @@ from procrastinate.connector import BaseAsyncConnector, Notify
 from procrastinate.exceptions import ConnectorException, NoResult
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import dict_row
 
 from api_main.core.database import Database
+from api_main.core.prelude import RlsConnection
 from api_main.jobs.runner import JobRunner, TryAgain
 from api_main.jobs.runs import WORKER
 
@@ -31,6 +32,10 @@ TASK = "run_job"  # as private.enqueue_job names it
 log = structlog.get_logger()
 
 
+class _LostBeforeUse(psycopg.OperationalError):
+    """The connection was lost before the transaction began: nothing has been done."""
+
+
 class QueueConnector(BaseAsyncConnector):
     """procrastinate's way to the database."""
 
@@ -39,22 +44,22 @@ class QueueConnector(BaseAsyncConnector):
         self.on_trouble: Callable[[], None] = lambda: None
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Trouble is not raised: it has stopped the worker, and nobody would look at what a job's end came to."""
         try:
-            async with self._cursor(query, arguments):
-                pass
+            await self._run(query, arguments)
         except psycopg.errors.RaiseException as refusal:  # the job is no longer this worker's to finish
             log.info("queue_moved_on", reason=str(refusal.diag.message_primary))
+        except ConnectorException as error:
+            log.warning("queue_not_told", reason=type(error.__cause__).__name__)
 
     async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        async with self._cursor(query, arguments) as cursor:
-            row = await cursor.fetchone()
-        if row is None:
+        rows = await self._run(query, arguments)
+        if not rows:
             raise NoResult
-        return row
+        return rows[0]
 
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        async with self._cursor(query, arguments) as cursor:
-            return await cursor.fetchall()
+        return await self._run(query, arguments)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Never ends by itself: while the connection is away, polling has to do."""
@@ -73,21 +78,31 @@ class QueueConnector(BaseAsyncConnector):
     async def close_async(self) -> None:
         """The pool is the application's."""
 
-    @asynccontextmanager
-    async def _cursor(
-        self, query: LiteralString, arguments: dict[str, Any]
-    ) -> AsyncIterator[psycopg.AsyncCursor[DictRow]]:
+    async def _run(self, query: LiteralString, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            async with self._database.connection(WORKER) as connection:
-                await connection.execute(SEARCH_PATH)
-                async with connection.cursor(row_factory=dict_row) as cursor:
-                    await cursor.execute(query, arguments)
-                    yield cursor
+            for _ in range(self._database.most_connections):  # all may have died with their server
+                with suppress(_LostBeforeUse):
+                    return await self._transact(query, arguments)
+            return await self._transact(query, arguments)
         except psycopg.errors.RaiseException:
             raise
         except psycopg.Error as error:
             self.on_trouble()
             raise ConnectorException from error
+
+    async def _transact(self, query: LiteralString, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        async with self._database.connection(WORKER) as connection:
+            await _begin(connection)
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(query, arguments)
+                return await cursor.fetchall() if cursor.description else []
+
+
+async def _begin(connection: RlsConnection) -> None:
+    try:
+        await connection.execute(SEARCH_PATH)
+    except psycopg.OperationalError as error:
+        raise _LostBeforeUse from error
 
 
 class _AsTold(BaseRetryStrategy):
