@@ -64,6 +64,10 @@ class StandIn:
         self._started = threading.Event()
         self.reset()
 
+    def asked(self, model: str) -> list[str]:
+        """What was asked of a model, or of those whose names begin so: embedders of other tests may be at work."""
+        return [subject for subject in self.seen if f"/models/{model}" in subject]
+
     def reset(self) -> None:
         self.mood = Mood()
         self.seen: list[str] = []

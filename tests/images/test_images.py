@@ -117,7 +117,7 @@ async def test_what_cannot_be_read_is_refused(
     http: httpx.AsyncClient, ada: Person, gpu: StandIn, picture: bytes, kind: str
 ) -> None:
     assert error_of(await send(http, ada, THUMBNAIL, picture, kind)) == (422, "image_invalid", "image")
-    assert bool(gpu.seen) == (NOT_AN_IMAGE in picture)  # api-gpu is not woken for what we can see ourselves
+    assert bool(gpu.asked("image-")) == (NOT_AN_IMAGE in picture)  # api-gpu is not woken for what we can see ourselves
 
 
 @pytest.mark.parametrize("make", [png, jpeg, webp])
@@ -129,7 +129,7 @@ async def test_a_bomb_is_refused_before_it_is_decoded(
     answer = await send(http, ada, THUMBNAIL, bomb, f"image/{make.__name__}")
     assert error_of(answer) == (422, "image_too_large", "image")
     assert answer.json()["error"]["details"] == {"width": 16_000, "height": 16_000}
-    assert gpu.seen == []
+    assert gpu.asked("image-") == []
 
 
 async def test_more_than_ten_megabytes_are_refused(http: httpx.AsyncClient, ada: Person) -> None:

@@ -56,7 +56,7 @@ async def test_binary_tensors_go_there_and_back(http: httpx.AsyncClient, root: P
 
 async def test_a_version_can_be_named(http: httpx.AsyncClient, gpu: StandIn, root: Person) -> None:
     await http.post(f"{INFERENCE}/double?version=7", json=JSON, headers=root.headers)
-    assert gpu.seen[-1] == "POST /v2/models/double/versions/7/infer"
+    assert gpu.asked("double")[-1] == "POST /v2/models/double/versions/7/infer"
 
 
 @pytest.mark.parametrize("who", ["a person", "a superuser", "their token", "their token for tasks", "anybody's token"])
@@ -72,7 +72,7 @@ async def test_superusers_and_tokens_of_theirs_may(
     }[who]
     answer = await http.post(f"{INFERENCE}/double", json=JSON, headers=headers)
     assert (None if answer.is_success else error_of(answer)[:2]) == expected
-    assert bool(gpu.seen) == (expected is None)
+    assert bool(gpu.asked("double")) == (expected is None)
 
 
 async def test_who_is_a_superuser_no_more_may_not(http: httpx.AsyncClient, root: Person, admin: Any) -> None:

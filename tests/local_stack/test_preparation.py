@@ -56,7 +56,10 @@ def test_only_what_has_changed_is_looked_at_closely(
 def test_a_database_that_somebody_emptied_is_migrated_again(address: str, tmp_path: Path) -> None:
     mark = tmp_path / "prepared"
     prepare(address, login_password=API_PASSWORD, standalone=True, mark=mark)
-    change(address, "drop schema supabase_migrations, admin, private, auth, public cascade; create schema public")
+    change(
+        address,
+        "drop schema supabase_migrations, admin, private, procrastinate, auth, public cascade; create schema public",
+    )
     prepare(address, login_password=API_PASSWORD, standalone=True, mark=mark)
     change(address, "select from public.tasks")
 

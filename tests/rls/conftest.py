@@ -18,7 +18,7 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
     admin.execute("insert into public.tasks (owner_id, title) values (%s, 'theirs')", (person.id,))
     admin.execute(
         "insert into public.task_embeddings (task_id, owner_id, model, model_version, embedding)"
-        " select id, owner_id, 'test', '1', array_fill(1, '{384}') from public.tasks where owner_id = %s",
+        " select id, owner_id, 'text-embedding', '1', array_fill(1, '{384}') from public.tasks where owner_id = %s",
         (person.id,),
     )
     admin.execute(
