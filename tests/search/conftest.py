@@ -20,8 +20,8 @@ Embedded = Callable[[], Awaitable[None]]
 async def service(
     gpu_settings: Settings, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Service]:
-    """An API that embeds what is written through it; what other tests have left to embed is none of its business."""
-    admin.execute("delete from private.tasks_to_embed")
+    """An API that embeds what is written through it."""
+    settle(admin)
     monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", PATIENCE)
     async with serve(gpu_settings.model_copy(update={"database_pool_max": 4})) as started:
         yield started
@@ -45,6 +45,12 @@ def embedded(admin: psycopg.Connection[Any]) -> Embedded:
         await eventually(lambda: waiting(admin) == 0)
 
     return wait
+
+
+def settle(admin: psycopg.Connection[Any]) -> None:
+    """Leave nothing to embed of what other tests have written, nor anew because they had another model."""
+    admin.execute("delete from private.tasks_to_embed")
+    admin.execute("update public.task_embeddings set model = 'text-embedding', model_version = '1'")
 
 
 def waiting(admin: psycopg.Connection[Any]) -> int:

@@ -17,7 +17,7 @@ from tests.gpu.stand_in import UNEMBEDDABLE, Mood, StandIn, embed
 from tests.patience import PATIENCE, eventually
 from tests.people import Person
 from tests.rls.serving import serve
-from tests.search.conftest import Embedded, stored, waiting
+from tests.search.conftest import Embedded, settle, stored, waiting
 from tests.tasks.client import TasksClient
 
 MODEL = ("text-embedding", "1")
@@ -26,7 +26,7 @@ MODEL = ("text-embedding", "1")
 @pytest.fixture
 async def worker(gpu_settings: Settings, admin: psycopg.Connection[Any]) -> Any:
     """A worker that works when it is told to."""
-    admin.execute("delete from private.tasks_to_embed")
+    settle(admin)
     database, gpu = Database(gpu_settings), GpuClient(gpu_settings)
     await database.open()
     yield EmbeddingWorker(database, gpu, sweep_seconds=60)
@@ -70,7 +70,7 @@ async def test_changing_the_words_embeds_again_and_changing_the_status_does_not(
 async def test_what_is_written_past_the_api_is_embedded_when_it_is_notified(
     gpu_settings: Settings, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
-    admin.execute("delete from private.tasks_to_embed")
+    settle(admin)
     await eventually(lambda: not _is_listened_to(admin))  # by the service of an earlier test
     async with serve(gpu_settings.model_copy(update={"embedding_sweep_seconds": 3600.0})):
         await eventually(lambda: _is_listened_to(admin))
@@ -82,7 +82,7 @@ async def test_what_is_written_past_the_api_is_embedded_when_it_is_notified(
 async def test_without_notifications_the_sweep_alone_suffices(
     gpu_settings: Settings, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
-    admin.execute("delete from private.tasks_to_embed")
+    settle(admin)
     await eventually(lambda: not _is_listened_to(admin))
     pooler = {"database_transaction_pooler": True, "database_listen_url": None}
     async with serve(gpu_settings.model_copy(update=pooler)):
@@ -101,7 +101,7 @@ async def test_a_listener_whose_connection_is_lost_listens_again(
 
 
 async def test_a_burst_of_writes_notifies_once(admin: psycopg.Connection[Any], admin_url: str, ada: Person) -> None:
-    admin.execute("delete from private.tasks_to_embed")
+    settle(admin)
     with psycopg.connect(admin_url, autocommit=True) as listener:
         listener.execute("listen tasks_to_embed")
         write(admin, ada, "a", "b", "c")
@@ -253,7 +253,7 @@ async def test_trouble_is_outlived(
     gpu_settings: Settings, gpu: StandIn, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
     """api-gpu cannot start, then the connections to the database break: the worker goes on afterwards."""
-    admin.execute("delete from private.tasks_to_embed")
+    settle(admin)
     others = [pid for (pid,) in admin.execute("select pid from pg_stat_activity where usename = 'api_main'")]
     gpu.mood.cannot_start = True
     async with serve(gpu_settings):
