@@ -17,10 +17,11 @@ from tests.patience import PATIENCE, eventually
 async def test_cancelling_a_running_job_stops_it_and_nothing_of_it_stays(
     adas: JobsClient, admin: Admin, quick: WorkerSettings, *, listens: bool
 ) -> None:
-    stopped = asyncio.Event()
+    begun, stopped = asyncio.Event(), asyncio.Event()
 
     async def long(session: RlsSession, _work: Work) -> Outcome:
         await write_task(session, "half done")
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -29,9 +30,9 @@ async def test_cancelling_a_running_job_stops_it_and_nothing_of_it_stays(
 
     job_id = queue_as(admin, adas.person, KIND)
     async with working(quick.model_copy(update={"database_transaction_pooler": not listens}), kinds(long)):
-        await adas.wait(job_id, "running")
-        assert await adas.cancel(job_id) == 204
         async with asyncio.timeout(PATIENCE):
+            await begun.wait()
+            assert await adas.cancel(job_id) == 204
             await stopped.wait()
         await eventually(lambda: admin.execute(QUEUED_ROWS, (job_id,)).fetchone() == (0,))
     job = await adas.get(job_id)
