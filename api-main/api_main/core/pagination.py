@@ -9,9 +9,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Self
 from uuid import UUID
 
+from psycopg import DataError
 from pydantic import BaseModel, Field
 
+from api_main.core.database import RlsReader
 from api_main.core.errors import InvalidCursor
+from api_main.core.prelude import Query, Rows
 
 MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 
@@ -52,3 +55,23 @@ class Cursor(BaseModel):
         """The cursor of a row of our own, which needs no checking."""
         raw = COMPACT.encode([order, key, row_id])
         return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()
+
+
+async def fetch_page(reader: RlsReader, *statements: Query) -> list[Rows]:
+    """As `RlsReader.fetch`, for statements in which everything but a cursor's key was validated.
+
+    Raises:
+        InvalidCursor: the key is not of the type of its order.
+    """
+    try:
+        return await reader.fetch(*statements)
+    except DataError:
+        raise InvalidCursor(field="cursor") from None
+
+
+def next_cursor(rows: Rows, limit: int, order: str) -> str | None:
+    """Where the next page begins: there is one if `limit` rows left one over. A row is an item, its key, its id."""
+    if len(rows) <= limit:
+        return None
+    _item, key, row_id = rows[limit - 1]
+    return Cursor.write(order, (key or b"").decode(), (row_id or b"").decode())

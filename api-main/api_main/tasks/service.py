@@ -4,14 +4,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from psycopg import DataError
-
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Meta, page_body, success_body
-from api_main.core.errors import InvalidCursor
-from api_main.core.pagination import Cursor
+from api_main.core.pagination import fetch_page, next_cursor
 from api_main.core.preconditions import etag
-from api_main.core.prelude import Query, Rows
+from api_main.core.prelude import Rows
 from api_main.tasks import queries, repository
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
@@ -39,9 +36,9 @@ async def list_page(reader: RlsReader, wanted: TaskListQuery) -> bytes:
         InvalidCursor
     """
     if not wanted.include_total:
-        (rows,) = await _fetch(reader, queries.page(wanted))
+        (rows,) = await fetch_page(reader, queries.page(wanted))
         return _page(rows, wanted.limit, wanted.sort, None)
-    rows, counted = await _fetch(reader, queries.page(wanted), queries.total(wanted))
+    rows, counted = await fetch_page(reader, queries.page(wanted), queries.total(wanted))
     return _page(rows, wanted.limit, wanted.sort, int(counted[0][0] or 0))
 
 
@@ -102,18 +99,8 @@ async def write_bulk(session: RlsSession, bulk: Bulk) -> BulkResult:
     )
 
 
-async def _fetch(reader: RlsReader, *statements: Query) -> list[Rows]:
-    try:
-        return await reader.fetch(*statements)
-    except DataError:  # all else was validated: the cursor's key is not of the type of this order
-        raise InvalidCursor(field="cursor") from None
-
-
 def _page(rows: Rows, limit: int, order: str, total: int | None) -> bytes:
-    cursor = None
-    if len(rows) > limit:
-        _task, key, row_id = rows[limit - 1]
-        cursor = Cursor.write(order, (key or b"").decode(), (row_id or b"").decode())
+    cursor = next_cursor(rows, limit, order)
     return page_body(rows.column(0, limit), Meta(limit=limit, total=total, next_cursor=cursor))
 
 

@@ -2,13 +2,10 @@
 
 from uuid import UUID
 
-from psycopg import DataError
-
 from api_main.core.database import RlsReader
 from api_main.core.envelope import page_body
-from api_main.core.errors import InvalidCursor
-from api_main.core.pagination import Cursor
-from api_main.core.prelude import Query, Rows
+from api_main.core.pagination import Cursor, fetch_page, next_cursor
+from api_main.core.prelude import Rows
 from api_main.tasks.errors import TaskNotFound
 from api_main.tasks.search import queries
 from api_main.tasks.search.errors import NoMeaning
@@ -66,25 +63,15 @@ async def similar_page(reader: RlsReader, vectors: QueryVectors, task_id: UUID, 
 
 
 async def _by_words(reader: RlsReader, wanted: TaskSearchQuery, meaning: Meaning) -> bytes:
-    (rows,) = await _fetch(reader, queries.by_words(wanted))
+    (rows,) = await fetch_page(reader, queries.by_words(wanted))
     return _page(rows, wanted.limit, BY_RANK, meaning)
 
 
 async def _by_meaning(reader: RlsReader, wanted: TaskSearchQuery, vector: QueryVector) -> bytes:
-    _, rows = await _fetch(reader, queries.SETTINGS, queries.by_meaning(wanted, vector))
+    _, rows = await fetch_page(reader, queries.SETTINGS, queries.by_meaning(wanted, vector))
     return _page(rows, wanted.limit, wanted.mode, Meaning.INCLUDED)
 
 
-async def _fetch(reader: RlsReader, *statements: Query) -> list[Rows]:
-    try:
-        return await reader.fetch(*statements)
-    except DataError:  # all else was validated: the cursor's key is not of the type of this order
-        raise InvalidCursor(field="cursor") from None
-
-
 def _page(rows: Rows, limit: int, order: str, meaning: Meaning) -> bytes:
-    cursor = None
-    if len(rows) > limit:
-        _task, key, row_id = rows[limit - 1]
-        cursor = Cursor.write(order, (key or b"").decode(), (row_id or b"").decode())
+    cursor = next_cursor(rows, limit, order)
     return page_body(rows.column(0, limit), SearchMeta(limit=limit, next_cursor=cursor, meaning=meaning))
