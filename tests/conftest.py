@@ -21,6 +21,7 @@ from local_stack.postgres import EmbeddedPostgres
 from tests.gpu.stand_in import StandIn
 from tests.patience import PATIENCE
 from tests.people import Person, create_person
+from tests.redis_server import LocalRedis, running_redis
 
 API_PASSWORD = "api-main-password"
 FAST_BUT_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
@@ -165,3 +166,17 @@ def with_gpu(settings: Settings, gpu: StandIn, url: str) -> Settings:
     key = SecretStr(json.dumps(gpu.key))
     where = {"gpu_url": url, "gpu_signing_key": key}
     return settings.model_copy(update={**where, "gpu_timeout": PATIENCE, "embedding_sweep_seconds": 0.2})
+
+
+@pytest.fixture(scope="session")
+def session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRedis]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(session_redis: LocalRedis) -> LocalRedis:
+    """A real Redis with nothing in it."""
+    session_redis.start()
+    session_redis.command("FLUSHALL")
+    return session_redis

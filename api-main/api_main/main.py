@@ -9,6 +9,7 @@ import httpx
 import structlog
 from fastapi import FastAPI
 from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
 
 from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
 from api_main.auth.protocol import errors as protocol_errors
@@ -17,12 +18,15 @@ from api_main.auth.resources import add_resources
 from api_main.auth.signing import SigningKeys
 from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
+from api_main.core.cache import Cache
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
 from api_main.core.middleware import BodyLimit, CrossOrigin, HeadAsGet, LastResort, RequestContext
 from api_main.core.openapi import operation_id
+from api_main.core.redis import open_redis
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
+from api_main.core.workers import declared_workers
 from api_main.gpu.client import open_gpu
 from api_main.tasks.embeddings.worker import embedding
 from api_main.tasks.search.query_vectors import open_query_vectors
@@ -86,7 +90,12 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
         app.state.database = database
-        async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client, open_connections() as supabase:
+        async with (
+            open_redis(settings.redis_url) as redis,
+            httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
+            open_connections() as supabase,
+        ):
+            app.state.cache = Cache(redis)
             add_resources(app, settings, database, client, supabase)
             await database.open()
             async with open_gpu(settings) as gpu, open_query_vectors(gpu) as query_vectors:
@@ -104,12 +113,18 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 def _from_environment() -> FastAPI:
     """The application, or the end of the process with one sentence per setting that will not do."""
     try:
-        return create_app(Settings())
+        return create_app(Settings(**declared_workers(sys.argv)))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()]
-        sys.exit("\n".join(fault.removeprefix(": ") for fault in faults))
+        refused = "\n".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors())
     except (ValueError, OSError) as error:
-        sys.exit(f"JWT_SIGNING_KEYS: {error}")
+        refused = f"JWT_SIGNING_KEYS: {error}"
+    sys.stderr.write(refused + "\n")
+    sys.exit(STARTUP_FAILURE)  # to uvicorn's parent the others would fail alike: it does not start them again
+
+
+def _sentence(where: tuple[int | str, ...], fault: str) -> str:
+    name = ".".join(map(str, where)).upper()
+    return f"{name}: {fault}" if name else fault.removeprefix("Value error, ")
 
 
 def __getattr__(name: str) -> FastAPI:

@@ -14,6 +14,7 @@ from api_main import __main__ as command
 from api_main.auth.api_keys import ApiKeys, KeyKind
 from api_main.auth.signing import SigningKeys
 from api_main.core.settings import Settings
+from api_main.core.workers import declared_workers
 from api_main.main import create_app
 from tests.auth.forge import new_key, public
 from tests.patience import PATIENCE
@@ -140,13 +141,48 @@ def test_with_broken_keys_there_is_no_application(document: str, message: str) -
     ],
 )
 def test_a_server_says_in_one_sentence_what_keeps_it_from_starting(variables: dict[str, str], sentence: str) -> None:
+    ended = serve_until_it_ends(variables)
+    assert (ended.returncode, ended.stderr.splitlines()) == (3, [sentence])
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments"),
+    [
+        ({"REPLICAS": "2"}, []),
+        ({"WEB_CONCURRENCY": "2"}, []),
+        ({}, ["--workers", "2"]),
+        ({}, ["--workers=3"]),
+    ],
+    ids=["replicas", "variable", "argument", "equals"],
+)
+def test_more_than_one_process_without_redis_is_refused_in_one_sentence(
+    variables: dict[str, str], arguments: list[str]
+) -> None:
+    ended = serve_until_it_ends({"JWT_SIGNING_KEYS": KEY, **variables}, *arguments)
+    said = [line for line in ended.stderr.splitlines() if not line.startswith(("INFO", "ERROR"))]
+    assert set(said) == {
+        "REDIS_URL is required with more than one worker or replica: without it each would count limits"
+        " and keep a cache of its own"
+    }
+
+
+@pytest.mark.parametrize("line", ["uvicorn a:b --port 1", "uvicorn a:b --ws none", "gunicorn a:b --workers", "python"])
+def test_a_command_line_without_workers_says_nothing_of_them(line: str) -> None:
+    assert declared_workers(line.split()) == {}
+
+
+@pytest.mark.parametrize("line", ["gunicorn -w 4 a:b", "gunicorn a:b -w4", "uvicorn a:b --workers 4 --port 1"])
+def test_workers_on_the_command_line_are_seen(line: str) -> None:
+    assert declared_workers(line.split()) == {"web_concurrency": "4"}
+
+
+def serve_until_it_ends(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": "postgresql://there", **variables}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    command = [sys.executable, "-m", "uvicorn", "api_main.main:app", "--port", "0"]
-    ended = subprocess.run(
+    command = [sys.executable, "-m", "uvicorn", "api_main.main:app", "--port", "0", *arguments]
+    return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/"
     )
-    assert (ended.returncode, ended.stderr.splitlines()) == (1, [sentence])
 
 
 def test_the_command_prints_a_key_that_the_settings_take(

@@ -5,7 +5,7 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -52,6 +52,10 @@ class RlsSession(AsyncSession):
     """A session under the caller's role and claims, transaction after transaction."""
 
     sync_session_class: type[Session] = _IdentifiedSession
+
+    def after_commit(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Await `work` when the block of `Database.session` has been committed; never, if it fails."""
+        self.info.setdefault("after_commit", []).append(work)
 
 
 class RlsReader:
@@ -154,6 +158,8 @@ class Database:
         async with RlsSession(self._engine, expire_on_commit=False, info={"identity": identity}) as session:
             yield session
             await session.commit()
+            for work in session.info.get("after_commit", ()):
+                await work()
 
     def reader(self, identity: Identity, kind: type[RlsReader] = RlsReader) -> RlsReader:
         """A reader, which costs nothing until it fetches."""

@@ -50,6 +50,7 @@ PostgresUrl = Annotated[str, Field(pattern=r"^postgres(ql)?://")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), BeforeValidator(_without_slash)]
 ApiKey = Annotated[str, Field(pattern=API_KEY)]
 SecretApiKey = Secret[ApiKey]
+RedisUrl = Annotated[str, Field(pattern=r"^(rediss?|unix)://")]
 SmtpUrl = Annotated[str, Field(pattern=r"^smtps?://")]
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_comma_separated)]
 
@@ -80,6 +81,10 @@ class Settings(BaseSettings):
     database_pool_timeout: float = Field(default=5.0, gt=0, description="seconds that a request waits for a connection")
     database_transaction_pooler: bool = False
     database_listen_url: PostgresUrl | None = None
+
+    redis_url: RedisUrl | None = None
+    web_concurrency: int = Field(default=1, ge=1, description="worker processes of this API")
+    replicas: int = Field(default=1, ge=1, description="of this API that run at the same time")
 
     jwt_signing_keys: SecretStr | None = None
     jwt_signing_keys_file: Path | None = None
@@ -173,6 +178,7 @@ class Settings(BaseSettings):
     def _refuse_unsafe_settings(self) -> Self:
         if self.serves_requests:
             self._require_keys()
+            self._require_redis()
         if (self.supabase_public_key or "").startswith("sb_secret_"):
             raise ValueError("SUPABASE_PUBLISHABLE_KEY holds a secret key, which belongs into SUPABASE_SECRET_KEY")
         if self.gpu_url is not None and self.gpu_key is None:
@@ -189,6 +195,13 @@ class Settings(BaseSettings):
         if self.supabase_public_key is None and not self.is_standalone:
             raise ValueError("SUPABASE_PUBLISHABLE_KEY, or the legacy SUPABASE_ANON_KEY, is required with SUPABASE_URL")
 
+    def _require_redis(self) -> None:
+        if self.redis_url is None and max(self.web_concurrency, self.replicas) > 1:
+            raise ValueError(
+                "REDIS_URL is required with more than one worker or replica:"
+                " without it each would count limits and keep a cache of its own"
+            )
+
     def _refuse_placeholders(self) -> None:
         secrets = {
             "DATABASE_URL": self.database_url,
@@ -197,6 +210,7 @@ class Settings(BaseSettings):
             "SUPABASE_JWT_SECRET": self.supabase_jwt_secret,
             "SMTP_URL": self.smtp_url,
             "DATABASE_LISTEN_URL": self.database_listen_url,
+            "REDIS_URL": self.redis_url,
             "GPU_SIGNING_KEY": self.gpu_key,
         }
         for name, secret in secrets.items():

@@ -1,0 +1,198 @@
+"""What was read once and may be shown again: kept in this process, then in Redis for all replicas.
+
+    await cache.get_or_load("dashboard", 60, load, whose=principal.identity, tags=["tasks"])
+    await cache.invalidate("tasks")  # after the commit
+
+A value lies under the marks that its tags had before it was read. A tag that is invalidated gets a new mark: what was
+kept before, and what was read before and is kept late, is then out of reach. Redis holds the marks and tells every
+replica of new ones; a replica that may have missed some forgets all that it knows. Without Redis this process is the
+whole world; while Redis is away everything comes from its source.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+
+from cachetools import TTLCache
+from cashews.backends.memory import Memory
+
+from api_main.core.database import RlsSession
+from api_main.core.prelude import Identity
+from api_main.core.redis import RedisAway, RedisServer
+from api_main.core.shared_cache import LONGEST_SECONDS, Kept, SharedCache, new_mark
+
+REMEMBERED = 20_000  # values and marks in this process
+OWED = 10_000  # tags that wait for Redis
+# What changes with every token of a session, and that no policy goes by.
+FLEETING_CLAIMS = ("exp", "iat", "nbf", "jti")
+
+Load = Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What somebody asks for."""
+
+    key: str
+    seconds: float
+    load: Load
+    tags: tuple[str, ...]
+
+
+class Cache:
+    """Two levels in front of a source. Values are bytes, as they go over the wire: nobody can change a shared one."""
+
+    def __init__(self, redis: RedisServer | None = None) -> None:
+        self._near = Memory(REMEMBERED, check_interval=0)
+        self._shared = SharedCache(redis) if redis is not None else None
+        self._loads: dict[str, tuple[asyncio.Task[bytes], frozenset[str]]] = {}
+        self._looks: list[set[str]] = []  # at marks: each with the tags that were renewed meanwhile
+        self._losses = 0
+        self._owed: TTLCache[str, object] = TTLCache(OWED, LONGEST_SECONDS)
+        if redis is not None:
+            redis.subscribe(self._hear, self._forget_all, self._settle)
+
+    async def get_or_load(
+        self, key: str, seconds: float, load: Load, *, whose: Identity | None, tags: Iterable[str] = ()
+    ) -> bytes:
+        """What is kept under a key, or else what `load` reads now.
+
+        However many ask at once, one loads; it goes on if the first of them hangs up. What `load` raises is raised to
+        all of them, and is not kept.
+
+        Args:
+            key: what it is: a name, and its parameters.
+            seconds: that it is kept, counted from the beginning of the load; 3,600 at most.
+            load: reads it from its source, with nothing that ends with the request: others may wait for it.
+            whose: who sees it, which is part of the key. None only for what everybody may see.
+            tags: what it is made of, for `invalidate`.
+        """
+        key = f"everybody {key}" if whose is None else f"{_digest(whose)} {key}"
+        question = _Question(key, min(seconds, LONGEST_SECONDS), load, tuple(tags))
+        if self._hears:
+            kept = await self._find(question)
+            if kept is not None:
+                return kept
+        return await asyncio.shield(self._load_together(question))
+
+    def invalidate_after(self, session: RlsSession, *tags: str) -> None:
+        """`invalidate` as soon as the transaction of this session has been committed, before the answer is sent."""
+        session.after_commit(partial(self.invalidate, *tags))
+
+    async def invalidate(self, *tags: str) -> None:
+        """See to it that nobody is shown again what was read before, on any replica. For after the commit.
+
+        With Redis away that is made up for when it is back; nobody is shown anything that is kept until then.
+        """
+        self._forget(tags)
+        if self._shared is None:
+            return
+        self._owed.update({tag: object() for tag in tags})
+        if self._shared.redis.is_here:
+            with suppress(RedisAway):
+                await self._settle()
+
+    @property
+    def _hears(self) -> bool:
+        """Whether this process would know of what was invalidated elsewhere."""
+        return self._shared is None or self._shared.redis.is_here
+
+    async def _find(self, question: _Question) -> bytes | None:
+        marks = [await self._near.get(f"mark {tag}") for tag in question.tags]
+        return None if None in marks else await self._near.get(_name(question.key, marks))
+
+    def _load_together(self, question: _Question) -> asyncio.Task[bytes]:
+        task, _tags = self._loads.get(question.key, (None, None))
+        if task is None:
+            task = asyncio.create_task(self._look_further(question))
+            self._loads[question.key] = task, frozenset(question.tags)
+            task.add_done_callback(lambda done: self._end(question.key, done))
+        return task
+
+    def _end(self, key: str, task: asyncio.Task[bytes]) -> None:
+        if self._loads.get(key, (None, None))[0] is task:
+            del self._loads[key]
+        if not task.cancelled():
+            task.exception()  # else asyncio complains of it when all who asked have hung up
+
+    async def _look_further(self, question: _Question) -> bytes:
+        if not self._hears:
+            return await question.load()
+        try:
+            name = _name(question.key, await self._marks(question.tags))
+        except RedisAway:
+            return await question.load()
+        load = partial(_load, question)
+        kept = await (self._shared.get_or_load(name, load) if self._shared is not None else load())
+        await self._keep(name, kept, question.seconds)
+        return kept.value
+
+    async def _keep(self, name: str, kept: Kept, seconds: float) -> None:
+        left = min(kept.until - time.time(), seconds)
+        if left > 0 and self._hears:
+            await self._near.set(name, kept.value, expire=left)
+
+    async def _marks(self, tags: Sequence[str]) -> list[bytes]:
+        """The marks of tags, as this process knows them or learns them now."""
+        known = {tag: mark for tag in tags if (mark := await self._near.get(f"mark {tag}")) is not None}
+        unknown = [tag for tag in tags if tag not in known]
+        renewed, losses = set[str](), self._losses
+        self._looks.append(renewed)
+        try:
+            learnt = await self._shared.marks(unknown) if self._shared else [new_mark() for _ in unknown]
+        finally:
+            self._looks.remove(renewed)
+        for tag, mark in zip(unknown, learnt, strict=True):
+            known[tag] = mark
+            if tag not in renewed and losses == self._losses and self._hears:
+                await self._near.set(f"mark {tag}", mark, expire=LONGEST_SECONDS)
+        return [known[tag] for tag in tags]
+
+    def _forget(self, tags: Sequence[str]) -> None:
+        for tag in tags:
+            self._near.store.pop(f"mark {tag}", None)
+        for renewed in self._looks:
+            renewed.update(tags)
+        # Whoever asks from now on must not be shown what was read before.
+        for key in [key for key, (_task, of) in self._loads.items() if not of.isdisjoint(tags)]:
+            del self._loads[key]
+
+    def _forget_all(self) -> None:
+        self._losses += 1
+        self._near.store.clear()
+        self._loads.clear()
+
+    def _hear(self, notice: bytes) -> None:
+        self._forget(json.loads(notice))
+
+    async def _settle(self) -> None:
+        """Tell everybody what has been invalidated."""
+        assert self._shared is not None
+        owed = dict(self._owed)
+        if not owed:
+            return
+        await self._shared.renew(list(owed))
+        for tag, debt in owed.items():
+            if self._owed.get(tag) is debt:  # not a newer one
+                del self._owed[tag]
+
+
+async def _load(question: _Question) -> Kept:
+    until = time.time() + question.seconds
+    return Kept(until, await question.load())
+
+
+def _name(key: str, marks: Sequence[bytes]) -> str:
+    return sha256(b" ".join((*marks, key.encode()))).hexdigest()
+
+
+def _digest(identity: Identity) -> str:
+    """What tells one caller's view from another's: the role, and every claim that a policy may go by."""
+    claims = json.loads(identity.claims or "{}")
+    lasting = {name: claims[name] for name in sorted(claims) if name not in FLEETING_CLAIMS}
+    return sha256(f"{identity.role} {json.dumps(lasting, sort_keys=True)}".encode()).hexdigest()
