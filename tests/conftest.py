@@ -86,6 +86,7 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         jwt_signing_keys=json.dumps(signing_key),
         public_url="http://api.test",
         log_level="WARNING",
+        metrics_port=0,
     )
 
 

@@ -22,6 +22,8 @@ from api_gpu.open_inference import infer, models, repository, server
 from api_gpu.openai import embeddings
 from api_gpu.openai import models as openai_models
 from api_gpu.settings import Settings
+from api_gpu.traced import Traced
+from service_wire import tracing
 from service_wire.tensors import WireError
 
 log = structlog.get_logger()
@@ -62,7 +64,11 @@ def create_app(settings: Settings, open_engine: OpenEngine = open_engine) -> Sta
     """The ASGI application for these settings. `app.state.engine` is there once it is started."""
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(AccessLog), Middleware(Authorization, settings.verifier)],
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(Authorization, settings.verifier),
+            Middleware(Traced),
+        ],
         exception_handlers=dict.fromkeys((GpuError, WireError, HTTPException), handle),
         lifespan=_lifespan(settings, open_engine),
     )
@@ -74,13 +80,14 @@ def create_app(settings: Settings, open_engine: OpenEngine = open_engine) -> Sta
 def _lifespan(settings: Settings, open_engine: OpenEngine) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        engine = app.state.engine = open_engine(settings)
-        log.info("started", device=settings.device, problem=engine.device_problem)
-        try:
-            yield
-        finally:
-            await engine.close()
-            log.info("stopped")
+        with tracing.tracing("api-gpu", settings.tracing_variables):
+            engine = app.state.engine = open_engine(settings)
+            log.info("started", device=settings.device, problem=engine.device_problem)
+            try:
+                yield
+            finally:
+                await engine.close()
+                log.info("stopped")
 
     return lifespan
 

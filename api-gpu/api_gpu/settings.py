@@ -34,6 +34,17 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
 
+    otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    otel_exporter_otlp_headers: str | None = None
+    otel_traces_sampler: str | None = None
+    otel_traces_sampler_arg: str | None = None
+
+    @property
+    def tracing_variables(self) -> dict[str, str]:
+        """What OpenTelemetry's SDK is to find in the environment, under its standard names."""
+        values = {name.upper(): getattr(self, name) for name in type(self).model_fields if name.startswith("otel_")}
+        return {name: value for name, value in values.items() if value}
+
     @cached_property
     def verifier(self) -> ServiceTokenVerifier:
         """What tells a good service token from others.

@@ -13,6 +13,7 @@ from api_main.health import router as health
 from api_main.images import router as images
 from api_main.inference import router as inference
 from api_main.jobs import router as jobs
+from api_main.metrics import router as metrics
 from api_main.tasks import router as tasks
 from api_main.tasks.search import router as task_search
 
@@ -27,7 +28,7 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     # The busiest first; searches before the tasks, for `search` is no task's id.
     for router in (task_search.router, tasks.reads, tasks.router, auth.router, personal_tokens.router):
         app.include_router(router, prefix="/api/v1")
-    for router in (jobs.router, images.router, inference.router):
+    for router in (jobs.router, images.router, inference.router, metrics.router):
         app.include_router(router, prefix="/api/v1")
     if settings.signing_keys is not None:
         app.include_router(discovery.router)

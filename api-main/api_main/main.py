@@ -8,6 +8,7 @@ from functools import cache
 import httpx
 import structlog
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
@@ -28,8 +29,11 @@ from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
 from api_main.core.workers import declared_workers
 from api_main.gpu.client import open_gpu
+from api_main.metrics.collectors import PoolCollector, QueueCollector
+from api_main.metrics.listener import exposing_metrics
 from api_main.tasks.embeddings.worker import embedding
 from api_main.tasks.search.query_vectors import open_query_vectors
+from service_wire import tracing
 
 log = structlog.get_logger()
 
@@ -40,11 +44,27 @@ Every answer has one form: `{"success": true, "data": …}` or `{"success": fals
 """
 PROTOCOL_PREFIX = "/auth/v1/"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-ALLOWED_HEADERS = ["Authorization", "Content-Type", "If-Match", "X-API-Version", "X-Request-ID"]
-EXPOSED_HEADERS = ["X-Request-ID", "ETag", "Location", "Retry-After", "Deprecation", "Sunset"]
+ALLOWED_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "If-Match",
+    "X-API-Version",
+    "X-Request-ID",
+    "traceparent",
+    "tracestate",
+]
+EXPOSED_HEADERS = ["X-Request-ID", "ETag", "Location", "Retry-After", "Deprecation", "Sunset", "Server-Timing"]
 # What Supabase's clients send, and must be able to read.
 CLIENT_HEADERS = ["apikey", "X-Client-Info", "X-Supabase-Api-Version"]
 CLIENT_EXPOSED_HEADERS = ["X-Total-Count", "Link", "X-Supabase-Api-Version", "x-sb-error-code"]
+# Of OpenTelemetry, traces alone: metrics are Prometheus', logs go to standard output, and its own copies of them would
+# hold messages of exceptions.
+TELEMETRY: TelemetryConfig = {
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+    "exclude": lambda scope: scope.get("path", "").startswith("/health"),
+}
 JWKS_TIMEOUT = httpx.Timeout(3.0, connect=2.0)
 
 
@@ -59,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan(settings),
         generate_unique_id_function=operation_id,
+        telemetry=TELEMETRY,
         redirect_slashes=False,  # behind a proxy a redirect could lead to plain http, token and all
     )
     error_handlers.install(app, {PROTOCOL_PREFIX: protocol_errors.render})
@@ -90,6 +111,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
         app.state.database = database
+        collectors = (PoolCollector(database), QueueCollector(database))
         async with (
             open_redis(settings.redis_url) as redis,
             httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
@@ -100,9 +122,10 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             await database.open()
             async with open_gpu(settings) as gpu, open_query_vectors(gpu) as query_vectors:
                 app.state.gpu, app.state.query_vectors = gpu, query_vectors
-                async with embedding(settings, database, gpu):
-                    log.info("started", environment=settings.environment, standalone=settings.is_standalone)
-                    yield
+                with tracing.tracing("api-main", settings.tracing_variables):
+                    async with exposing_metrics(settings, collectors), embedding(settings, database, gpu):
+                        log.info("started", environment=settings.environment, standalone=settings.is_standalone)
+                        yield
             await database.close()
             log.info("stopped")
 

@@ -23,7 +23,7 @@ async def test_a_failure_has_the_documented_form(
     assert (answer.status_code, error["code"]) == (case.status, case.code)
     assert answer.json().keys() == {"success", "error"}
     assert answer.json()["success"] is False
-    assert error.keys() == {"code", "message", "field", "details", "request_id", "timestamp"}
+    assert error.keys() == {"code", "message", "field", "details", "request_id", "trace_id", "timestamp"}
     assert error["message"]
     assert error["request_id"] == answer.headers["X-Request-ID"]
     assert datetime.now(UTC) - datetime.fromisoformat(error["timestamp"]) < timedelta(minutes=5)

@@ -86,6 +86,7 @@ def _environment(settings: Settings, changes: dict[str, Any]) -> dict[str, str]:
         "jwt_signing_keys": settings.signing_keys,
         "public_url": settings.public_url,
         "environment": "production",
+        "metrics_port": 0,
         **changes,
     }
     return {**os.environ, **{name.upper(): str(value) for name, value in chosen.items()}}

@@ -28,6 +28,7 @@ QUICK: Mapping[str, Any] = {
     "jobs_stalled_seconds": 6.0,
     "jobs_grace_seconds": 1.0,
     "database_pool_timeout": 2.0,
+    "metrics_port": 0,
 }
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 

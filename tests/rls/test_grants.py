@@ -8,7 +8,7 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from tests.rls.stage import CALLERS, Stage
 
-ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "job_worker", "service_role")
+ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "job_worker", "observer", "service_role")
 EVERYTHING = frozenset({"*"})
 OURS = (
     *("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files"),

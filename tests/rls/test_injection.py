@@ -128,11 +128,11 @@ async def test_a_role_that_the_login_may_not_become_is_an_error(database: Databa
     await assert_nobody(database)
 
 
-async def test_the_login_may_become_five_roles_and_inherits_none(admin: psycopg.Connection[Any]) -> None:
+async def test_the_login_may_become_these_roles_and_inherits_none(admin: psycopg.Connection[Any]) -> None:
     memberships = admin.execute("""
       select m.roleid::regrole::text, m.admin_option from pg_auth_members m where m.member = 'api_main'::regrole
     """).fetchall()
-    roles = ["anon", "auth_admin", "authenticated", "embedder", "job_worker"]
+    roles = ["anon", "auth_admin", "authenticated", "embedder", "job_worker", "observer"]
     assert sorted(memberships) == [(role, False) for role in roles]
     above = admin.execute("""
       select r.rolname from pg_roles r join pg_auth_members m on m.roleid = r.oid

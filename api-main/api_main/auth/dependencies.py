@@ -1,5 +1,6 @@
 """What a route asks for: who is calling, and the database as they may see it."""
 
+import time
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from typing import Annotated
@@ -27,6 +28,8 @@ from api_main.auth.sessions import Device
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
+from api_main.core.timings import current_timings
+from service_wire import tracing
 
 CALLER = (
     Unauthenticated,
@@ -63,11 +66,15 @@ async def get_verified_principal(
     state = request.app.state
     verifier: TokenVerifier | PersonalTokenVerifier
     verifier = state.personal_token_verifier if token.startswith(PREFIX) else state.verifier
+    started = time.perf_counter()
     try:
-        principal = await verifier.verify(token)
+        with tracing.span("auth"):
+            principal = await verifier.verify(token)
     except InvalidToken as refused:
         record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
         raise
+    if (timings := current_timings.get()) is not None:
+        timings.auth, timings.is_for_caller = time.perf_counter() - started, True
     # A route that names no scope is beyond every personal token.
     if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
         raise InsufficientScope(needed.scopes)

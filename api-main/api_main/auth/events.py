@@ -6,6 +6,8 @@ from uuid import UUID
 
 import structlog
 
+from api_main.core.metrics import SECURITY_EVENTS
+
 log = structlog.get_logger("security")
 
 
@@ -30,4 +32,5 @@ class SecurityEvent(StrEnum):
 
 def record(event: SecurityEvent, *, subject: UUID | None = None, **facts: Any) -> None:
     """Log an event. `facts` are for people who search the log: a reason, a session, a hashed e-mail."""
+    SECURITY_EVENTS.labels(event.value).inc()
     log.info(event.value, security=True, subject=None if subject is None else str(subject), **facts)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api_main.auth.dependencies import bearer, get_reader, get_verified_principal
 from api_main.core.error_handlers import HANDLED, answer
+from service_wire import tracing
 
 T = TypeVar("T")
 
@@ -74,9 +75,13 @@ class FastLane:
         self.app = app
         self.fixed: dict[str, ReadRoute] = {}
         self.patterns: list[tuple[re.Pattern[str], ReadRoute]] = []
+        self.templates: dict[Any, str] = {}
         for context in iter_route_contexts(routes_of.routes):
-            if isinstance(route := context.original_route, ReadRoute):
-                self._add(route, context.path or "")
+            route, path = context.original_route, context.path or ""
+            if (endpoint := getattr(route, "endpoint", None)) is not None:
+                self.templates[endpoint] = path
+            if isinstance(route, ReadRoute):
+                self._add(route, path)
 
     def _add(self, route: ReadRoute, path: str) -> None:
         if "{" in path:
@@ -87,14 +92,25 @@ class FastLane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._find(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
         if route is None:
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                self._note_template(scope, scope.get("endpoint"))
             return
+        self._note_template(scope, route.endpoint)
+        tracing.name_route("GET", self.templates[route.endpoint])
         request = Request(scope, receive)
         try:
             response = await route.read(request)
         except HANDLED as error:
             response = await answer(request, error)
         await response(scope, receive, send)
+
+    def _note_template(self, scope: Scope, endpoint: Any) -> None:
+        """For the metrics, which must not know paths: those have no end."""
+        template = self.templates.get(endpoint)
+        if template is not None:
+            scope.setdefault("state", {})["route"] = template
 
     def _find(self, scope: Scope) -> ReadRoute | None:
         path = scope["path"]

@@ -22,9 +22,11 @@ from cachetools import TTLCache
 from cashews.backends.memory import Memory
 
 from api_main.core.database import RlsSession
+from api_main.core.metrics import CACHE_LOADS, CACHE_READS
 from api_main.core.prelude import Identity
 from api_main.core.redis import RedisAway, RedisServer
 from api_main.core.shared_cache import LONGEST_SECONDS, Kept, SharedCache, new_mark
+from service_wire import tracing
 
 REMEMBERED = 20_000  # values and marks in this process
 OWED = 10_000  # tags that wait for Redis
@@ -74,11 +76,14 @@ class Cache:
         """
         key = f"everybody {key}" if whose is None else f"{_digest(whose)} {key}"
         question = _Question(key, min(seconds, LONGEST_SECONDS), load, tuple(tags))
-        if self._hears:
-            kept = await self._find(question)
-            if kept is not None:
-                return kept
-        return await asyncio.shield(self._load_together(question))
+        with tracing.span("cache"):
+            if self._hears:
+                kept = await self._find(question)
+                if kept is not None:
+                    CACHE_READS.labels("process").inc()
+                    return kept
+            CACHE_READS.labels("elsewhere").inc()
+            return await asyncio.shield(self._load_together(question))
 
     def invalidate_after(self, session: RlsSession, *tags: str) -> None:
         """`invalidate` as soon as the transaction of this session has been committed, before the answer is sent."""
@@ -122,11 +127,11 @@ class Cache:
 
     async def _look_further(self, question: _Question) -> bytes:
         if not self._hears:
-            return await question.load()
+            return (await _load(question)).value
         try:
             name = _name(question.key, await self._marks(question.tags))
         except RedisAway:
-            return await question.load()
+            return (await _load(question)).value
         load = partial(_load, question)
         kept = await (self._shared.get_or_load(name, load) if self._shared is not None else load())
         await self._keep(name, kept, question.seconds)
@@ -183,6 +188,7 @@ class Cache:
 
 
 async def _load(question: _Question) -> Kept:
+    CACHE_LOADS.inc()
     until = time.time() + question.seconds
     return Kept(until, await question.load())
 

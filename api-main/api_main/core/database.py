@@ -5,7 +5,7 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Rows
 from api_main.core.settings import Settings
+from service_wire import tracing
 
 # `alter role … set statement_timeout`: `set role` does not apply it, so each connection reads it once.
 ROLE_TIMEOUTS = """
@@ -85,7 +86,8 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
 
     async def getconn(self, timeout: float | None = None) -> RlsConnection:  # noqa: ASYNC109
         """As psycopg's, which returns the connection to a caller who has been cancelled at the same moment."""
-        connection = await super().getconn(timeout)
+        with tracing.span("connection"):
+            connection = await super().getconn(timeout)
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             await self.putconn(connection)
@@ -108,6 +110,7 @@ class Database:
         """`name` is what Postgres shows of its connections."""
         self._pooler = settings.database_transaction_pooler
         self._listen_url = settings.listen_url
+        self._slow_seconds = settings.slow_query_ms / 1000 if settings.slow_query_ms else None
         self._pool = RlsPool(
             settings.database_url,
             connection_class=RlsConnection,
@@ -138,6 +141,11 @@ class Database:
     @property
     def most_connections(self) -> int:
         return self._pool.max_size
+
+    @property
+    def statistics(self) -> Mapping[str, int]:
+        """What the pool counts (https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats)."""
+        return self._pool.get_stats()
 
     async def open(self) -> None:
         """Begin to connect, without waiting: a database that is away must not keep the API from starting."""
@@ -203,6 +211,7 @@ class Database:
 
     async def _configure(self, connection: RlsConnection) -> None:
         connection.pipelines = not self._pooler
+        connection.slow_seconds = self._slow_seconds
         cursor = await connection.execute(ROLE_TIMEOUTS)
         connection.timeouts = dict(await cursor.fetchall())
 

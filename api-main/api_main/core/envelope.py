@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from api_main.core.errors import ApiError
 from api_main.core.fields import Timestamp
+from service_wire import tracing
 
 T = TypeVar("T")
 
@@ -41,6 +42,9 @@ class ErrorInfo(BaseModel):
     field: str | None = Field(default=None, description="The input at fault, as a dotted path")
     details: Any = Field(default=None, description="More, depending on the code")
     request_id: str = Field(description="The X-Request-ID of this request, for the support")
+    trace_id: str | None = Field(
+        default=None, description="Its trace, in 32 hexadecimal digits, where requests are traced"
+    )
     timestamp: Timestamp
 
 
@@ -59,6 +63,7 @@ def failure(error: ApiError, request_id: str) -> Failure:
             field=error.field,
             details=error.details,
             request_id=request_id,
+            trace_id=tracing.trace_id(),
             timestamp=datetime.now(UTC),
         )
     )

@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from api_main.core import errors
 from api_main.core.envelope import failure
+from api_main.core.metrics import ERRORS
 
 log = structlog.get_logger()
 
@@ -107,6 +108,7 @@ ErrorForm = Callable[[errors.ApiError, Headers], Response]
 
 def render(error: errors.ApiError, scope: Scope) -> Response:
     """The answer for an error: in our form, or in that of the protocol which is spoken at this path."""
+    ERRORS.labels(error.code).inc()
     forms: Mapping[str, ErrorForm] = scope["app"].state.error_forms
     for prefix, form in forms.items():
         if scope["path"].startswith(prefix):

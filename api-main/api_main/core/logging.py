@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from api_main.core.settings import Settings
+from service_wire import tracing
 
 request_facts: ContextVar[Mapping[str, Any]] = ContextVar("request_facts", default=MappingProxyType({}))
 """What every event of a request says: its id and the client's address."""
@@ -20,8 +21,14 @@ def _add_request_facts(_logger: Any, _method: str, event: EventDict) -> EventDic
     return {**request_facts.get(), **event}
 
 
+def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    trace = tracing.trace_id()
+    return event if trace is None else {"trace_id": trace, **event}
+
+
 SHARED: tuple[Processor, ...] = (
     _add_request_facts,
+    _add_trace,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )

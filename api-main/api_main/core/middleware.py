@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api_main.core.error_handlers import from_exception, render
 from api_main.core.errors import TimedOut
 from api_main.core.logging import request_facts
+from api_main.core.metrics import METER, UNMATCHED
 from api_main.core.settings import Settings
+from api_main.core.timings import Timings, current_timings
 
 log = structlog.get_logger()
 
@@ -38,14 +40,16 @@ DOCUMENTATION_POLICY = (
     " font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly;"
     " worker-src blob:; frame-ancestors 'none'"
 )
+ALLOW_ORIGIN = b"access-control-allow-origin"
 STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 
 
 class RequestContext:
-    """Give each request an id, its headers and one line of log."""
+    """Give each request an id, its headers, one line of log and its place in the metrics."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self.tells_timings = settings.server_timing
         headers = SECURITY_HEADERS | ({"strict-transport-security": STRICT_TRANSPORT} if settings.is_production else {})
         self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
@@ -54,22 +58,30 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         address = scope["client"][0] if scope["client"] else None
         request_facts.set({"request_id": request_id, "address": address})
-        status, started = 0, time.perf_counter()
+        timings = Timings()
+        current_timings.set(timings)
+        METER.in_flight += 1
+        status, waited, started = 0, None, time.perf_counter()
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, waited = message["status"], time.perf_counter() - started
                 self._add_headers(message, scope["path"], request_id)
+                if self.tells_timings and timings.is_for_caller:
+                    _add_timings(message, timings.header(waited))
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_headers)
         finally:
-            milliseconds = round((time.perf_counter() - started) * 1000, 2)
+            seconds = time.perf_counter() - started
+            METER.ended(scope["method"], state.get("route", UNMATCHED), status, seconds if waited is None else waited)
+            milliseconds = round(seconds * 1000, 2)
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
     def _add_headers(self, message: Message, path: str, request_id: str) -> None:
@@ -80,6 +92,12 @@ class RequestContext:
         headers += [header for header in self.headers if header[0] not in given]
         headers.append((b"x-request-id", request_id.encode()))
         message["headers"] = headers
+
+
+def _add_timings(message: Message, timings: bytes) -> None:
+    """A browser shows them to scripts of other origins only if it is told to: to those that may read the answer."""
+    allowed = [(b"timing-allow-origin", value) for name, value in message["headers"] if name == ALLOW_ORIGIN]
+    message["headers"] += [(b"server-timing", timings), *allowed]
 
 
 class CrossOrigin(CORSMiddleware):

@@ -73,6 +73,7 @@ def _example(error: type[ApiError]) -> dict[str, Any]:
             "field": None,
             "details": None,
             "request_id": "0d5b1c52-0f3c-4ee3-a6a6-3f0c1b6a5c11",
+            "trace_id": None,
             "timestamp": "2026-11-20T12:00:00+00:00",
         },
     }

@@ -18,6 +18,9 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import wait_async
 
+from api_main.core.statements import READER, SESSION, Observed
+from service_wire import tracing
+
 Row = tuple[bytes | None, ...]
 
 # Claims in the legacy settings would win in `auth.uid()`: blank them.
@@ -88,6 +91,7 @@ class RlsConnection(AsyncConnection[Any]):
 
     identity: Identity | None = None
     timeouts: Mapping[str, str] = {}
+    slow_seconds: float | None = None
     pipelines = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -110,8 +114,9 @@ class RlsConnection(AsyncConnection[Any]):
         """Begin the transaction of the identity that waits."""
         identity, self.identity = self.identity, None
         assert identity is not None
-        await AsyncRawCursor(self).execute("begin")
-        await self.change_identity(identity)
+        with tracing.span("prelude", db_role=identity.role):
+            await AsyncRawCursor(self).execute("begin")
+            await self.change_identity(identity)
 
     async def change_identity(self, identity: Identity) -> None:
         """Tell Postgres who is asking from here on in this transaction, which may be yet to begin."""
@@ -142,7 +147,12 @@ class RlsConnection(AsyncConnection[Any]):
         Raises:
             psycopg.Error: what the server said, or that it went away.
         """
-        prelude = self.prelude(identity, read_only=True)
+        with tracing.span("prelude", db_role=identity.role):
+            prelude = self.prelude(identity, read_only=True)
+        with Observed(READER, [query.sql for query in queries], self.slow_seconds):
+            return await self._read(prelude, *queries)
+
+    async def _read(self, prelude: Query, *queries: Query) -> list[Rows]:
         async with self.closed_if_interrupted():
             if not self.pipelines:
                 return await self._read_in_steps(prelude, *queries)
@@ -244,21 +254,23 @@ class RlsCursor(AsyncCursor[Any]):
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         connection = self._rls_connection
-        async with connection.closed_if_interrupted():
-            if connection.identity is None:
-                return await super().execute(query, params, **options)
-            async with connection.pipeline() if connection.pipelines else nullcontext():
-                await connection.begin()
-                await super().execute(query, params, **options)
+        with Observed(SESSION, (query,), connection.slow_seconds):
+            async with connection.closed_if_interrupted():
+                if connection.identity is None:
+                    return await super().execute(query, params, **options)
+                async with connection.pipeline() if connection.pipelines else nullcontext():
+                    await connection.begin()
+                    await super().execute(query, params, **options)
         return self
 
     async def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
         connection = self._rls_connection
-        async with connection.closed_if_interrupted():
-            if connection.identity is not None:
-                async with connection.pipeline() if connection.pipelines else nullcontext():
-                    await connection.begin()
-            await super().executemany(query, params_seq, **options)
+        with Observed(SESSION, (query,), connection.slow_seconds):
+            async with connection.closed_if_interrupted():
+                if connection.identity is not None:
+                    async with connection.pipeline() if connection.pipelines else nullcontext():
+                        await connection.begin()
+                await super().executemany(query, params_seq, **options)
 
     @property
     def _rls_connection(self) -> RlsConnection:
@@ -272,7 +284,8 @@ class RlsServerCursor(AsyncServerCursor[Any]):
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         connection = self.connection
         assert isinstance(connection, RlsConnection)
-        async with connection.closed_if_interrupted():
-            if connection.identity is not None:
-                await connection.begin()
-            return await super().execute(query, params, **options)
+        with Observed(SESSION, (query,), connection.slow_seconds):
+            async with connection.closed_if_interrupted():
+                if connection.identity is not None:
+                    await connection.begin()
+                return await super().execute(query, params, **options)

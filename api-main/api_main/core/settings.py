@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api_main.core.telemetry import TelemetrySettings
+
 # The values that `.env.example` shows: fine on a laptop, a stop anywhere else.
 PLACEHOLDER = "change-me"
 
@@ -67,7 +69,7 @@ class TrustedIssuer(BaseModel):
     roles: tuple[str, ...] = ("authenticated",)
 
 
-class Settings(BaseSettings):
+class Settings(TelemetrySettings, BaseSettings):
     model_config = ENVIRONMENT_FILE
     serves_requests: ClassVar[bool] = True
 
@@ -212,6 +214,7 @@ class Settings(BaseSettings):
             "DATABASE_LISTEN_URL": self.database_listen_url,
             "REDIS_URL": self.redis_url,
             "GPU_SIGNING_KEY": self.gpu_key,
+            "OTEL_EXPORTER_OTLP_HEADERS": self.otel_exporter_otlp_headers,
         }
         for name, secret in secrets.items():
             value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret

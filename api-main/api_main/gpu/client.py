@@ -14,12 +14,14 @@ from typing import TypeAlias
 
 import httpx
 import numpy as np
+from opentelemetry.trace import SpanKind
 
 from api_main.core.settings import Settings
 from api_main.gpu.backoff import jittered, retry_after
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
 from api_main.gpu.metrics import REQUESTS, RETRIES, SECONDS
 from api_main.gpu.wake_up import CannotWake, WakeUp
+from service_wire import tracing
 from service_wire.service_token import DEADLINE_HEADER, ServiceTokenIssuer, parse_key, subject_of
 from service_wire.tensors import (
     BINARY_OUTPUT,
@@ -164,10 +166,13 @@ class GpuClient:
         """
         outcome, started = "failed", time.perf_counter()
         try:
-            async with _until(deadline):
-                response = await self._attempt(call, deadline)
-                outcome = str(response.status_code)
-                return response
+            with tracing.span(
+                "api-gpu", SpanKind.CLIENT, gpu_operation=call.operation, http_request_method=call.method
+            ):
+                async with _until(deadline):
+                    response = await self._attempt(call, deadline)
+                    outcome = str(response.status_code)
+                    return response
         finally:
             REQUESTS.labels(call.operation, outcome).inc()
             SECONDS.labels(call.operation).observe(time.perf_counter() - started)
@@ -203,6 +208,7 @@ class GpuClient:
         request.headers["Authorization"] = f"Bearer {self._tokens.issue(subject)}"
         left = deadline - asyncio.get_running_loop().time()
         request.headers[DEADLINE_HEADER] = str(max(1, int(left * 1000)))
+        tracing.inject(request.headers)
         return await self._http.send(request)
 
     async def _knock(self) -> None:

@@ -60,6 +60,7 @@ class Job(SQLModel, table=True):
     claims: dict[str, Any] = Field(sa_type=JSONB)
     failures: int
     queue_id: int | None = Field(sa_type=BigInteger)
+    traceparent: str | None = Field(sa_type=Text)
 
 
 class JobFile(SQLModel, table=True):

@@ -12,13 +12,16 @@ from sqlmodel import col, select
 
 from api_main.core.database import RlsSession
 from api_main.jobs.models import Job, JobFile, JobPriority, JobState
+from service_wire import tracing
 
 ENQUEUE = text(
     "select private.enqueue_job(:kind, :parameters, cast(:priority as public.job_priority), :content, :most)"
 ).bindparams(bindparam("parameters", type_=JSONB))
+# The column's default: a job belongs to the trace of the request that asked for it.
+TRACE = text("select set_config('request.traceparent', :traceparent, true)")
 CANCEL = text("select private.cancel_job(:job, :keep)")
 
-PRIVATE = {"claims", "failures", "queue_id"}  # for workers alone
+PRIVATE = {"claims", "failures", "queue_id", "traceparent"}  # for workers alone
 READABLE = load_only(*(getattr(Job, name) for name in Job.model_fields if name not in PRIVATE))
 
 
@@ -32,7 +35,10 @@ async def enqueue(
 ) -> UUID | None:
     """Queue a job of the caller's in this transaction. None if so many are queued or running already."""
     values = {"kind": kind, "parameters": parameters, "priority": priority.value, "content": content, "most": most}
-    job_id: UUID | None = (await (await session.connection()).execute(ENQUEUE, values)).scalar_one()
+    connection = await session.connection()
+    if (traceparent := tracing.traceparent()) is not None:
+        await connection.execute(TRACE, {"traceparent": traceparent})
+    job_id: UUID | None = (await connection.execute(ENQUEUE, values)).scalar_one()
     return job_id
 
 

@@ -8,13 +8,16 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from api_main.core.database import Database, become
 from api_main.core.settings import WorkerSettings
 from api_main.gpu.client import GpuClient
 from api_main.jobs import runs
+from api_main.jobs.metrics import AGAIN, JOB_SECONDS, JOBS
 from api_main.jobs.runs import WORKER, Run
 from api_main.jobs.work import JobFailed, Kind, NotNow, Work
+from service_wire import tracing
 
 MOST_FAILURES = 5
 PROGRESS_SECONDS = 0.5
@@ -60,10 +63,20 @@ class JobRunner:
             run = await runs.begin(session, job_id)
         if run is None:
             return
-        started = time.monotonic()
-        outcome = await self._attempt(run, is_stopping)
-        seconds = round(time.monotonic() - started, 3)
-        log.info("job_ended", job=str(run.id), kind=run.kind, attempt=run.attempts, outcome=outcome, seconds=seconds)
+        whose = {} if run.traceparent is None else {"traceparent": run.traceparent}
+        with tracing.continued(whose, f"job {run.kind}", SpanKind.CONSUMER, job_attempt=run.attempts):
+            await self._run(run, is_stopping)
+
+    async def _run(self, run: Run, is_stopping: Callable[[], bool]) -> None:
+        outcome, started = AGAIN, time.monotonic()
+        try:
+            outcome = await self._attempt(run, is_stopping)
+        finally:
+            seconds = time.monotonic() - started
+            JOBS.labels(run.kind, outcome).inc()
+            JOB_SECONDS.labels(run.kind).observe(seconds)
+        about = {"job": str(run.id), "kind": run.kind, "attempt": run.attempts}
+        log.info("job_ended", **about, outcome=outcome, seconds=round(seconds, 3))
 
     async def _attempt(self, run: Run, is_stopping: Callable[[], bool]) -> str:
         try:

@@ -27,7 +27,8 @@ BEGIN = text("""
 update public.jobs set state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now()),
   done = 0, total = null
 where id = :id and state in ('queued', 'running')
-returning id, kind, parameters, claims, attempts, failures, private.may_sign_in(owner_id) as owner_may_act
+returning id, kind, parameters, claims, attempts, failures, private.may_sign_in(owner_id) as owner_may_act,
+  traceparent
 """)
 INPUT = text("select content from public.job_files where job_id = :id and purpose = 'input' order by part")
 MINE = "where id = :id and attempts = :attempt and state = 'running'"
@@ -58,6 +59,7 @@ class Run:
     attempts: int
     failures: int
     owner_may_act: bool
+    traceparent: str | None
 
     @property
     def owner(self) -> Identity:

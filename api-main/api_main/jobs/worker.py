@@ -23,6 +23,9 @@ from api_main.jobs.kinds import KINDS
 from api_main.jobs.queue import QueueConnector, create_queue
 from api_main.jobs.runner import MOST_FAILURES, JobRunner
 from api_main.jobs.work import Kind
+from api_main.metrics.collectors import PoolCollector
+from api_main.metrics.listener import exposing_metrics
+from service_wire import tracing
 
 RESTART_SECONDS = 2.0
 BOOKKEEPING = 2  # connections: for the queue, and for tidying
@@ -51,7 +54,8 @@ class JobWorker:
         await self._database.open()
         tidying = asyncio.create_task(self._tidy())
         try:
-            async with open_gpu(self._settings) as gpu:
+            collectors = (PoolCollector(self._database),)
+            async with open_gpu(self._settings) as gpu, exposing_metrics(self._settings, collectors):
                 runner = JobRunner(self._database, self._settings, self._kinds, gpu)
                 while not self._stopping.is_set():
                     await self._work(runner)
@@ -112,4 +116,5 @@ async def work(settings: WorkerSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
-    await worker.run()
+    with tracing.tracing("api-main-worker", settings.tracing_variables):
+        await worker.run()

@@ -1,0 +1,71 @@
+"""What is told of every statement: its time, a span where somebody traces, a line of log where it was slow.
+
+Texts of statements hold `$1` or `%(name)s` where a parameter goes. Parameters are never shown, nor is anything quoted.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from api_main.core.metrics import SLOW_STATEMENTS, STATEMENT_SECONDS
+from api_main.core.timings import current_timings
+from service_wire import tracing
+
+log = structlog.get_logger()
+
+READER, SESSION = "reader", "session"  # the two doors
+LONGEST_TEXT = 2000
+QUOTED = re.compile(r"'(?:[^']|'')*'")
+SPACE = re.compile(r"\s+")
+
+_SECONDS = {door: STATEMENT_SECONDS.labels(door) for door in (READER, SESSION)}
+
+
+class Observed:
+    """Statements while they run: `with Observed(…):`. A class, for a generator would cost twice as much."""
+
+    __slots__ = ("_door", "_slow", "_span", "_started", "_texts")
+
+    def __init__(self, door: str, texts: Iterable[Any], slow_seconds: float | None) -> None:
+        self._door = door
+        self._texts = texts
+        self._slow = slow_seconds
+        self._span = None if not tracing.is_on() else tracing.span("query", SpanKind.CLIENT, **self._attributes())
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = time.perf_counter() - self._started
+        _SECONDS[self._door].observe(seconds)
+        timings = current_timings.get()
+        if timings is not None:
+            timings.database += seconds
+        if self._slow is not None and seconds >= self._slow:
+            self._tell(seconds, kind)
+        if self._span is not None:
+            self._span.__exit__(kind, error, trace)
+
+    def _tell(self, seconds: float, kind: type[BaseException] | None) -> None:
+        SLOW_STATEMENTS.labels(self._door).inc()
+        failure = {} if kind is None else {"error": kind.__name__}
+        milliseconds = round(seconds * 1000, 2)
+        log.warning("slow_query", door=self._door, ms=milliseconds, statements=list(map(shown, self._texts)), **failure)
+
+    def _attributes(self) -> dict[str, str]:
+        return {"db_system_name": "postgresql", "db_query_text": "; ".join(map(shown, self._texts))}
+
+
+def shown(text: Any) -> str:
+    """A statement as it may be shown."""
+    plain = text if isinstance(text, str) else text.decode() if isinstance(text, bytes) else type(text).__name__
+    return QUOTED.sub("'?'", SPACE.sub(" ", plain).strip())[:LONGEST_TEXT]
