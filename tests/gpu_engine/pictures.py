@@ -44,6 +44,14 @@ def png_bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+def without_palette(png: bytes, keep: int = 0) -> bytes:
+    """A PNG whose palette has lost all bytes but so many; its checksums are right."""
+    start = png.index(b"PLTE") - 4
+    end = start + 12 + struct.unpack_from(">I", png, start)[0]
+    kept = chunk(b"PLTE", png[start + 8 : start + 8 + keep]) if keep else b""
+    return png[:start] + kept + png[end:]
+
+
 def jpeg_bomb(width: int, height: int) -> bytes:
     """A JPEG whose header lies about its size."""
     content = bytearray(encoded(photo(), "JPEG"))

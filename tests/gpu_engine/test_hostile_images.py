@@ -11,9 +11,10 @@ from api_gpu.engine import Engine
 from api_gpu.errors import InvalidInput
 from api_gpu.models.images.pictures import read_header
 from tests.gpu_engine.asking import column
-from tests.gpu_engine.pictures import encoded, jpeg_bomb, photo, png_bomb, webp_bomb
+from tests.gpu_engine.pictures import encoded, jpeg_bomb, photo, png_bomb, webp_bomb, without_palette
 
 WHOLE = encoded(photo())
+INK = encoded(photo(mode="1"))
 JPEG = encoded(photo(), "JPEG")
 WEBP = encoded(photo(), "WEBP")
 
@@ -36,6 +37,10 @@ BROKEN = {
     "png, head alone": WHOLE[:40],
     "png, 8 bytes": WHOLE[:8],
     "png, scrambled": WHOLE[:200] + bytes(len(WHOLE) - 200),
+    "png, its end lost": INK[:3000] + bytes(len(INK) - 3000),  # zeros decode well, as more of the same
+    "png, a checksum wrong": WHOLE[:-13] + bytes([WHOLE[-13] ^ 1]) + WHOLE[-12:],
+    "png, no palette": without_palette(encoded(photo(mode="P"))),
+    "png, half a palette": without_palette(encoded(photo(mode="P")), keep=60),
     "png, no pixels": png_bomb(0, 0),
     "jpeg, cut": JPEG[: len(JPEG) // 2],
     "jpeg, head alone": JPEG[:20],

@@ -15,6 +15,7 @@ Pixels = NDArray[np.uint8]
 MOST_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "WEBP")
 OPTIONS: dict[str, dict[str, Any]] = {"png": {}, "jpeg": {"quality": 85, "progressive": True}, "webp": {"quality": 80}}
+DAMAGED = "The picture is truncated or damaged."
 ORIENTATION = 0x0112  # EXIF's tag
 TURNED: Final = range(5, 9)  # the orientations in which width and height change places
 
@@ -49,6 +50,8 @@ def read_header(content: bytes) -> Picture:
     except Exception:  # noqa: BLE001  Pillow's readers raise whatever their parsing trips over
         raise InvalidInput("The picture is no readable PNG, JPEG or WebP.") from None
     _refuse_large(*image.size)
+    if image.format == "PNG":
+        _verify(content)
     return _oriented(image, _orientation(image))
 
 
@@ -66,6 +69,7 @@ def decode(picture: Picture, mode: str) -> Pixels:
         InvalidInput: the file is truncated or damaged.
     """
     try:
+        _require_colours(picture.image)
         image = _eight_bits(picture.image)
         if mode == "RGBa" and image.mode != "RGBA":  # which alone can be premultiplied
             image = image.convert("RGBA")
@@ -75,7 +79,7 @@ def decode(picture: Picture, mode: str) -> Pixels:
             image = ImageOps.exif_transpose(image)
         return np.asarray(image)
     except Exception:  # noqa: BLE001
-        raise InvalidInput("The picture is truncated or damaged.") from None
+        raise InvalidInput(DAMAGED) from None
 
 
 def encode(pixels: Pixels, mode: str, file_format: str, profile: bytes | None) -> bytes:
@@ -102,6 +106,27 @@ def _refuse_large(width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
         limit = f"{MOST_PIXELS // 1_000_000} million"
         raise InvalidInput(f"The picture has {width} by {height} pixels; at most {limit} are allowed.")
+
+
+def _verify(png: bytes) -> None:
+    """Its checksums, which Pillow's decoder ignores: the zeros of a lost block may well decode, as black."""
+    try:
+        Image.open(io.BytesIO(png), formats=("PNG",)).verify()
+    except Exception:  # noqa: BLE001
+        raise InvalidInput(DAMAGED) from None
+
+
+def _require_colours(image: Image.Image) -> None:
+    """Pillow takes the colours that a PNG's palette lacks, or all of them, for black.
+
+    Raises:
+        LookupError
+    """
+    if image.mode == "P":
+        colours = len(image.palette.palette) // len("RGB") if image.palette else 0  # decoding fills it up
+        _least, highest = image.getextrema()
+        if int(highest) >= colours:
+            raise LookupError(highest)
 
 
 def _orientation(image: Image.Image) -> int:
