@@ -124,9 +124,8 @@ def _require_colours(image: Image.Image) -> None:
     """
     if image.mode == "P":
         colours = len(image.palette.palette) // len("RGB") if image.palette else 0  # decoding fills it up
-        _least, highest = image.getextrema()
-        if int(highest) >= colours:
-            raise LookupError(highest)
+        if np.asarray(image).max() >= colours:
+            raise LookupError
 
 
 def _orientation(image: Image.Image) -> int:
