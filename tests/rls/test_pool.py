@@ -4,8 +4,13 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from psycopg_pool import PoolClosed, PoolTimeout
+from psycopg_pool.pool_async import WaitingClient
 
 from api_main.core.database import Database
+from api_main.core.pool import RlsPool
+from api_main.core.prelude import RlsConnection
+from local_stack.postgres import EmbeddedPostgres
 from tests.rls.doors import assert_nobody
 
 
@@ -26,6 +31,9 @@ async def test_a_cancellation_that_the_pool_has_swallowed_is_not_lost(database: 
 async def test_a_connection_whose_user_is_cancelled_while_giving_it_back_is_not_lost(database: Database) -> None:
     pool = database._pool
     connection = await pool.getconn()
+    given_up: WaitingClient[RlsConnection] = WaitingClient()
+    given_up.error = PoolTimeout()
+    pool._waiting.append(given_up)
     async with pool._lock:  # somebody else is being served
         giving_back = asyncio.create_task(pool.putconn(connection))
         await asyncio.sleep(0)
@@ -34,3 +42,32 @@ async def test_a_connection_whose_user_is_cancelled_while_giving_it_back_is_not_
             await giving_back
     assert await pool.getconn() is connection
     await pool.putconn(connection)
+
+
+async def test_whoever_waits_gets_the_connection_in_turn_and_nobody_waits_for_ever(database: Database) -> None:
+    pool = database._pool
+    connections = [await pool.getconn() for _ in range(pool.max_size)]
+    order: list[int] = []
+
+    async def use(number: int) -> None:
+        async with pool.connection():
+            order.append(number)
+
+    waiting = [asyncio.create_task(use(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    assert pool.queued == 5
+    with pytest.raises(PoolTimeout):
+        await pool.getconn(0.01)
+    waiting.pop(1).cancel()
+    for connection in connections:
+        await pool.putconn(connection)
+    await asyncio.gather(*waiting)
+    assert (order, pool.queued) == ([0, 2, 3, 4], 0)
+    await assert_nobody(database)
+
+
+async def test_a_closed_pool_gives_nothing(postgres: EmbeddedPostgres) -> None:
+    pool = RlsPool(postgres.url(), connection_class=RlsConnection, max_size=1, min_size=1, open=False)
+    for _ in range(2):  # a turn that was taken in vain has been given back
+        with pytest.raises(PoolClosed):
+            await pool.getconn(1)

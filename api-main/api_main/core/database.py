@@ -4,14 +4,11 @@ One pool of connections, logged in as `api_main`, which may read nothing until i
 lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, for hot reads.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection, Notify, sql
-from psycopg_pool import AsyncConnectionPool
-from psycopg_pool.pool_async import ReturnConnection
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import SessionTransaction
@@ -19,9 +16,9 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api_main.core.pool import RlsPool
 from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Rows
 from api_main.core.settings import Settings
-from service_wire import tracing
 
 # `alter role … set statement_timeout`: `set role` does not apply it, so each connection reads it once.
 ROLE_TIMEOUTS = """
@@ -64,7 +61,7 @@ class RlsReader:
 
     __slots__ = ("_identity", "_pool")
 
-    def __init__(self, pool: "RlsPool", identity: Identity) -> None:
+    def __init__(self, pool: RlsPool, identity: Identity) -> None:
         self._pool = pool
         self._identity = identity
 
@@ -79,28 +76,6 @@ class RlsReader:
             return await connection.read(self._identity, *queries)
         finally:
             await self._pool.putconn(connection)
-
-
-class RlsPool(AsyncConnectionPool[RlsConnection]):
-    """A pool that loses no cancellation, and no connection to one."""
-
-    async def getconn(self, timeout: float | None = None) -> RlsConnection:  # noqa: ASYNC109
-        """As psycopg's, which returns the connection to a caller who has been cancelled at the same moment."""
-        with tracing.span("connection"):
-            connection = await super().getconn(timeout)
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            await self.putconn(connection)
-            raise asyncio.CancelledError
-        return connection
-
-    async def putconn(self, conn: RlsConnection) -> None:
-        """As psycopg's, from which a connection never comes back when its user is cancelled in the queue to it."""
-        try:
-            await super().putconn(conn)
-        except asyncio.CancelledError:
-            self.run_task(ReturnConnection(self, conn, from_getconn=False))
-            raise
 
 
 class Database:
