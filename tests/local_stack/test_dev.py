@@ -76,8 +76,8 @@ def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_requests_to_stop_are_obeyed(folder: Path, number: signal.Signals) -> None:
-    with Stack(folder / "data").wait_until_shown() as stack:
+def test_other_requests_to_stop_are_obeyed(data: Path, number: signal.Signals) -> None:
+    with Stack(data).wait_until_shown() as stack:
         stack.process.send_signal(number)
         assert stack.exit_code() == 0
         assert stack.is_gone()
@@ -91,17 +91,17 @@ def test_a_signal_during_the_start_is_obeyed(folder: Path) -> None:
         assert "Traceback" not in stack.text
 
 
-def test_two_run_side_by_side_and_a_second_one_in_the_same_folder_does_not(folder: Path) -> None:
-    with Stack(folder / "one") as one, Stack(folder / "two") as two:
+def test_two_run_side_by_side_and_a_second_one_in_the_same_folder_does_not(data: Path, folder: Path) -> None:
+    with Stack(data) as one, Stack(folder / "two") as two:
         one.wait_until_shown()
         two.wait_until_shown()
         assert (one.get("/health/ready"), two.get("/health/ready")) == (200, 200)
         assert one.shown("Database") != two.shown("Database")
         assert one.shown("api-gpu") != two.shown("api-gpu")
-        with Stack(folder / "one") as third:
+        with Stack(data) as third:
             assert third.exit_code() == 1
             assert third.text == (
-                f"Another instance runs in {folder / 'one'}: stop it, or set PORT and DATA_DIR for a second one.\n"
+                f"Another instance runs in {data}: stop it, or set PORT and DATA_DIR for a second one.\n"
             )
         assert one.interrupt() == 0
         assert two.get("/health/ready") == 200
@@ -110,11 +110,11 @@ def test_two_run_side_by_side_and_a_second_one_in_the_same_folder_does_not(folde
         assert two.is_gone()
 
 
-def test_a_second_start_recovers_from_kill_9(folder: Path) -> None:
-    with Stack(folder / "data").wait_until_shown() as killed:
+def test_a_second_start_recovers_from_kill_9(data: Path) -> None:
+    with Stack(data).wait_until_shown() as killed:
         killed.process.kill()
         killed.process.wait()
-        with Stack(folder / "data", PORT=killed.port).wait_until_shown() as second:
+        with Stack(data, PORT=killed.port).wait_until_shown() as second:
             assert killed.is_gone()
             assert second.get("/health/ready") == 200
             assert second.interrupt() == 0
@@ -124,23 +124,23 @@ def test_a_second_start_recovers_from_kill_9(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "name"), [("uvicorn", "The API"), ("postgres", "PostgreSQL"), ("api_gpu", "api-gpu")]
 )
-def test_what_dies_by_itself_ends_the_rest(folder: Path, program: str, name: str) -> None:
-    with Stack(folder / "data").wait_until_shown() as stack:
+def test_what_dies_by_itself_ends_the_rest(data: Path, program: str, name: str) -> None:
+    with Stack(data).wait_until_shown() as stack:
         stack.child(program).kill()
         assert stack.exit_code() == 1
         assert f"{name} stopped by itself" in stack.text
         assert stack.is_gone()
 
 
-def test_files_are_for_their_owner_alone_and_the_api_does_not_know_the_administrator(folder: Path) -> None:
-    with Stack(folder / "data").wait_until_shown() as stack:
-        secret = (folder / "data" / "postgres" / "superuser-password").read_text(encoding="utf-8")
+def test_files_are_for_their_owner_alone_and_the_api_does_not_know_the_administrator(data: Path) -> None:
+    with Stack(data).wait_until_shown() as stack:
+        secret = (data / "postgres" / "superuser-password").read_text(encoding="utf-8")
         assert secret in stack.shown("Database")
         assert secret not in "".join(stack.child("uvicorn").environ().values())
         for path in ("signing_keys.json", "api-password", "postgres/superuser-password", "postgres/postgres.log"):
-            assert (folder / "data" / path).stat().st_mode & 0o777 == 0o600, path
-        assert (folder / "data").stat().st_mode & 0o076 == 0
-        assert (folder / "data" / "postgres" / "cluster").stat().st_mode & 0o777 == 0o700
+            assert (data / path).stat().st_mode & 0o777 == 0o600, path
+        assert data.stat().st_mode & 0o076 == 0
+        assert (data / "postgres" / "cluster").stat().st_mode & 0o777 == 0o700
         assert stack.interrupt() == 0
 
 

@@ -34,8 +34,7 @@ def address(stack: Stack) -> str:
     return stack.shown("api-gpu").split()[0]
 
 
-def test_it_sleeps_and_wakes_for_the_apis_key_and_goes_with_ctrl_c_though_it_is_awake(folder: Path) -> None:
-    data = folder / "data"
+def test_it_sleeps_and_wakes_for_the_apis_key_and_goes_with_ctrl_c_though_it_is_awake(data: Path) -> None:
     with Stack(data, IDLE_SECONDS="1").wait_until_shown() as stack:
         gpu, told = stack.child("api_gpu"), stack.child("uvicorn").environ()
         assert gpu.children() == []
@@ -55,8 +54,8 @@ def test_it_sleeps_and_wakes_for_the_apis_key_and_goes_with_ctrl_c_though_it_is_
         assert "Traceback" not in stack.text
 
 
-def test_awake_it_does_not_outlive_kill_9_and_its_port_is_its_own(folder: Path) -> None:
-    data, port = folder / "data", free_port()
+def test_awake_it_does_not_outlive_kill_9_and_its_port_is_its_own(data: Path, folder: Path) -> None:
+    port = free_port()
     with Stack(data, GPU_PORT=port).wait_until_shown() as killed:
         wake(killed, data)
         with Stack(folder / "other", GPU_PORT=port) as other:
@@ -72,12 +71,12 @@ def test_awake_it_does_not_outlive_kill_9_and_its_port_is_its_own(folder: Path) 
             assert second.interrupt() == 0
 
 
-def test_one_elsewhere_is_used_instead(folder: Path) -> None:
+def test_one_elsewhere_is_used_instead(data: Path) -> None:
     elsewhere = {"GPU_URL": "http://gpu.example:8001", "GPU_SIGNING_KEY": "of-the-user"}
-    with Stack(folder / "data", **elsewhere).wait_until_shown() as stack:
+    with Stack(data, **elsewhere).wait_until_shown() as stack:
         assert "api-gpu" not in stack.text
         assert stack.child("uvicorn").environ()["GPU_URL"] == "http://gpu.example:8001"
-        assert not (folder / "data" / "gpu.json").exists()
+        assert not (data / "gpu.json").exists()
 
 
 @pytest.mark.parametrize("name", ["models", "cache"])
