@@ -54,8 +54,9 @@ async def working(settings: WorkerSettings, kinds: Mapping[str, Kind] = KINDS) -
 class WorkerProcess:
     """`python -m api_main work`."""
 
-    def __init__(self, settings: WorkerSettings, log: Path) -> None:
+    def __init__(self, settings: WorkerSettings, log: Path, variables: Mapping[str, Any]) -> None:
         own = {name.upper(): str(getattr(settings, name)) for name in ("environment", "database_url", *QUICK)}
+        own |= {name.upper(): str(value) for name, value in variables.items()}
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.log = log
         with log.open("ab") as output:
@@ -84,8 +85,8 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(settings: WorkerSettings, log: Path) -> Iterator[WorkerProcess]:
-    worker = WorkerProcess(settings, log)
+def worker_process(settings: WorkerSettings, log: Path, **variables: Any) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess(settings, log, variables)
     try:
         yield worker
     finally:
