@@ -4,7 +4,7 @@ embedded 18. Their superuser may be called as on Supabase.
 
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -54,13 +54,15 @@ def require(is_there: bool, what: str) -> None:
 
 
 @contextmanager
-def start_server(major: int, directory: Path, superuser: str = "postgres") -> Iterator[Server]:
+def start_server(
+    major: int, directory: Path, superuser: str = "postgres", options: Mapping[str, str] = FORGETFUL
+) -> Iterator[Server]:
     """A new cluster of a major version, with its data in this directory alone."""
     require((PROGRAMS[major] / "postgres").exists(), f"PostgreSQL {major}")
     cluster, log, port = directory / "cluster", directory / "postgres.log", free_port()
     _create_cluster(PROGRAMS[major] / "initdb", cluster, log, superuser)
     where = [f"-D{cluster}", f"-k{cluster}", f"-p{port}", "--listen_addresses=127.0.0.1"]
-    settings = [f"--{name}={value}" for name, value in FORGETFUL.items()]
+    settings = [f"--{name}={value}" for name, value in options.items()]
     process = programs.spawn([PROGRAMS[major] / "postgres", *where, *settings], log)
     try:
         _wait_until_ready(process, cluster, log)
