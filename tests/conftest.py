@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -139,6 +141,13 @@ async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
     loop.set_exception_handler(lambda _, context: reported.append(context))
     yield reported
     loop.set_exception_handler(before)
+
+
+@pytest.fixture(scope="session")
+def built_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where api-gpu builds its models, once for all processes of a run: who comes first builds, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built-models"
 
 
 @pytest.fixture(scope="session")

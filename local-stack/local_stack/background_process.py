@@ -39,6 +39,11 @@ class BackgroundProcess:
         group = {"group": self._process.pid, "started": time.time()}
         self._record.write_text(json.dumps(group), encoding="utf-8")
 
+    @property
+    def pid(self) -> int | None:
+        """Its number; None before it was started."""
+        return self._process.pid if self._process else None
+
     def exit_code(self) -> int | None:
         """Return the program's exit code once it has ended."""
         return self._process.poll() if self._process else None

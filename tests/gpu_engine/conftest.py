@@ -1,6 +1,5 @@
-"""Engines on the CPU. The weights are built once for all test processes; see `cache_dir`."""
+"""Engines on the CPU."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,10 +13,8 @@ OpenEngine = Callable[..., Awaitable[Engine]]
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared by the processes of one run: whoever comes first builds, and the others wait for its lock."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built-models"
+def cache_dir(built_models: Path) -> Path:
+    return built_models
 
 
 @pytest.fixture
