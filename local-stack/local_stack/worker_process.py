@@ -18,8 +18,8 @@ class WorkerProcess(BackgroundProcess):
     def start(self, environment: dict[str, str]) -> None:
         """Start it and return at once; it waits by itself until there is a database."""
         how = ["--filter", "python", "--target-type", "command", "--sigint-timeout", str(GRACE_SECONDS)]
-        grace = {"JOBS_GRACE_SECONDS": "2"}
+        defaults = {"JOBS_GRACE_SECONDS": "2", "METRICS_PORT": "9564"}
         self.spawn(
             [sys.executable, "-m", "watchfiles", *how, "--verbosity", "warning", WORK, "api-main/api_main"],
-            grace | environment,
+            defaults | environment,
         )

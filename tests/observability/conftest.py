@@ -21,7 +21,7 @@ from service_wire.service_token import generate_key, public_keys
 from tests.e2e.server import Server, running
 from tests.jobs.working import worker_process, worker_settings
 from tests.observability.collector import Collector
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_until
 
 HEADER = "the-key-of-the-collector"
 
@@ -38,6 +38,13 @@ class System:
         answer = httpx.get(f"http://127.0.0.1:{self.metrics_ports[process]}/metrics", timeout=PATIENCE)
         assert answer.status_code == 200
         return answer.text
+
+    def is_complete(self) -> bool:
+        """Whether the worker is there as well."""
+        try:
+            return bool(self.metrics(1))
+        except httpx.TransportError:
+            return False
 
     def written(self) -> str:
         return "".join(log.read_text(encoding="utf-8") for log in self.logs)
@@ -58,11 +65,13 @@ def system(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ports = [free_port(), free_port()]
         gpu = {"gpu_url": gpu_url, "gpu_signing_key": json.dumps(key), "gpu_timeout": PATIENCE}
         shared = {**variables, **gpu, "slow_query_ms": 100, "log_format": "json"}
-        api = resources.enter_context(running(settings, directory, **shared, metrics_port=ports[0]))
         log = directory / "worker.log"
         worker = worker_settings(settings, **gpu, metrics_port=ports[1])
         resources.enter_context(worker_process(worker, log, **shared))
-        yield System(api, collector, ports, [api.log, log, gpu_log])
+        api = resources.enter_context(running(settings, directory, **shared, metrics_port=ports[0]))
+        whole = System(api, collector, ports, [api.log, log, gpu_log])
+        wait_until(whole.is_complete)
+        yield whole
 
 
 @contextmanager
