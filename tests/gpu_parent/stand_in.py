@@ -28,7 +28,7 @@ DIRECTORY = Path(os.environ["STAND_IN"])
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with who it is and how much it was sent; ?seconds= takes its time, ?bytes= answers at length."""
+    """Answer with who it is and how much it was sent; ?seconds= takes its time, ?blocks= everybody's, ?bytes= answers at length."""
     if scope["type"] == "lifespan":
         for event in ("startup", "shutdown"):
             await receive()
@@ -40,6 +40,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         message: Message = await receive()
         received, more = received + len(message.get("body", b"")), message.get("more_body", False)
     await asyncio.sleep(float(wanted.get("seconds", 0)))
+    time.sleep(float(wanted.get("blocks", 0)))  # noqa: ASYNC251 - that is what a server does that hangs
     body = f"{os.getpid()} {received}".encode().ljust(int(wanted.get("bytes", 0)))
     status = 401 if scope["path"] == "/refused" else 200
     headers = [(b"content-length", str(len(body)).encode())]

@@ -71,6 +71,19 @@ def test_a_server_killed_in_the_middle_of_its_work_takes_only_that_with_it(new_p
     parent.says("died")
 
 
+def test_a_server_that_hangs_is_replaced_and_one_that_only_works_long_is_not(new_parent: NewParent) -> None:
+    parent = new_parent(GPU_START_SECONDS="2")
+    wait_until(lambda: _answers(parent), "a start may be slow here")
+    patient = parent.call("/work?seconds=2.2", authorization("/work"))
+    assert patient.status == 200
+    with parent.connect() as victim:
+        victim.sendall(head("/work?blocks=3600"))
+        assert _rest(victim) == b""
+    parent.says("hangs")
+    wait_until(lambda: _answers(parent), "another one serves")
+    assert parent.call().pid != patient.pid
+
+
 def _has_arrived(parent: Parent) -> bool:
     return parent.call().status == 200  # a later connection has been served
 

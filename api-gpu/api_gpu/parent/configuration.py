@@ -14,7 +14,7 @@ class ProcessSettings(NamedTuple):
 
     Attributes:
         idle_seconds: without work for so long, the server exits; 0: it never sleeps, and there is no parent.
-        start_seconds: what a server may take until it is ready.
+        start_seconds: what a server may take until it is ready, and from then on from one sign of life to the next.
         stall_seconds: what a caller may take to send a request, or to read an answer.
         drain_seconds: what open requests are given when everything is told to stop.
         log_format: of the parent's lines: auto, json or console.

@@ -36,6 +36,7 @@ class Report:
     REFUSED = b"n"
     ADMITTED = b"y"
     READY = b"R"
+    ALIVE = b"."  # from then on, time and again
     KEPT = b"K"  # with connections between two requests, for whoever serves next
     LEAVING = b"L"
 

@@ -124,9 +124,12 @@ class WakeUp:
             self._asks_for, server.state = None, State.STARTING
             self._log("waking_up", pid=server.pid)
         elif report == Report.READY:
-            server.state, server.deadline, self._failures = State.SERVING, None, 0
+            server.state, self._failures = State.SERVING, 0
+            self._expect_a_sign_of_life(server)
             self._hand_over(server)
             self._log("awake", pid=server.pid)
+        elif report == Report.ALIVE and server.state is State.SERVING:
+            self._expect_a_sign_of_life(server)
         elif report == Report.LEAVING:
             server.state, server.deadline = State.LEAVING, time.monotonic() + LEAVING_SECONDS
             self._idle_exits += 1
@@ -134,6 +137,10 @@ class WakeUp:
             self._room.admit(connection)
         if self._stop_by is not None:
             self._room.close()
+
+    def _expect_a_sign_of_life(self, server: ServerProcess) -> None:
+        """A server whose event loop stands still would keep its callers, and everybody else's way in, for ever."""
+        server.deadline = time.monotonic() + self._settings.start_seconds
 
     def _hand_over(self, server: ServerProcess) -> None:
         released = self._room.release()
@@ -158,11 +165,15 @@ class WakeUp:
 
     def _end_what_is_late(self, now: float) -> None:
         self._room.sweep(now)
-        too_late = self._stop_by is not None and now > self._stop_by
-        if self._server and (too_late or (self._server.deadline is not None and now > self._server.deadline)):
-            self._server.signal(signal.SIGKILL)
-        if too_late:
+        server, stops = self._server, self._stop_by is not None and now > self._stop_by
+        if server and server.deadline is not None and now > server.deadline:
+            self._log("hangs", level="error", pid=server.pid, state=server.state.value)
+            server.deadline = None
+            server.signal(signal.SIGKILL)
+        if stops:
             self._room.clear()
+            if server:
+                server.signal(signal.SIGKILL)
 
     # Signals
 

@@ -46,6 +46,7 @@ class Server(uvicorn.Server):
         self._door.open()
         self._door.report(Report.READY)
         self._watching = asyncio.create_task(self._watch())
+        self._living = asyncio.create_task(self._live())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in any more, and give those inside the time to finish."""
@@ -64,6 +65,12 @@ class Server(uvicorn.Server):
     @property
     def _connections(self) -> list[Connection]:
         return cast("list[Connection]", list(self.server_state.connections))
+
+    async def _live(self) -> None:
+        """Give signs of life until the loop ends, or for as long as it does not stand still."""
+        while True:
+            self._door.report(Report.ALIVE)
+            await asyncio.sleep(min(1.0, self._settings.start_seconds / 8))
 
     async def _watch(self) -> None:
         step = max(0.005, min(1.0, self._settings.idle_seconds / 4, self._settings.stall_seconds / 4))
