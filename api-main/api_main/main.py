@@ -47,13 +47,23 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 ALLOWED_HEADERS = [
     "Authorization",
     "Content-Type",
+    "Idempotency-Key",
     "If-Match",
     "X-API-Version",
     "X-Request-ID",
     "traceparent",
     "tracestate",
 ]
-EXPOSED_HEADERS = ["X-Request-ID", "ETag", "Location", "Retry-After", "Deprecation", "Sunset", "Server-Timing"]
+EXPOSED_HEADERS = [
+    "X-Request-ID",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Deprecation",
+    "Sunset",
+    "Server-Timing",
+]
 # What Supabase's clients send, and must be able to read.
 CLIENT_HEADERS = ["apikey", "X-Client-Info", "X-Supabase-Api-Version"]
 CLIENT_EXPOSED_HEADERS = ["X-Total-Count", "Link", "X-Supabase-Api-Version", "x-sb-error-code"]

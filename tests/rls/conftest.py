@@ -36,6 +36,11 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
         (person.id,),
     )
     admin.execute(
+        "insert into public.idempotency_keys (owner_id, key_digest, request_digest, answer, expires_at)"
+        " values (%s, sha256('theirs'), sha256('theirs'), '', now() - interval '1 second')",
+        (person.id,),
+    )
+    admin.execute(
         "insert into auth.mfa_amr_claims (session_id, authentication_method) values (%s, 'password')", (person.session,)
     )
     admin.execute(

@@ -76,6 +76,11 @@ TABLES = {
         "content = ''",
         "(job_id, purpose, part, content) select j.id, 'result', 1, '' from public.jobs j where j.owner_id = $1",
     ),
+    "public.idempotency_keys": Table(
+        "owner_id",
+        "answer = ''",
+        "(owner_id, key_digest, request_digest, answer) values ($1, sha256('new'), sha256('new'), '')",
+    ),
     "auth.users": Table("id", "phone = null", "(id) select gen_random_uuid() where $1::uuid is not null"),
     "auth.sessions": Table("user_id", "user_agent = 'changed'", "(user_id) values ($1)"),
     "auth.identities": Table(

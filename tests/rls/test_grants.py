@@ -12,7 +12,7 @@ ROLES = ("api_main", "anon", "authenticated", "auth_admin", "embedder", "job_wor
 EVERYTHING = frozenset({"*"})
 OURS = (
     *("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files"),
-    *("public.task_embeddings", "private.tasks_to_embed"),
+    *("public.task_embeddings", "private.tasks_to_embed", "public.idempotency_keys"),
 )
 ACCOUNTS = (
     *("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens"),
@@ -38,6 +38,10 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
     ("authenticated", "public.api_tokens"): {
         "select": frozenset({"id", "owner_id", "name", "scopes", "hint", "expires_at", "last_used_at", "created_at"}),
         "insert": frozenset({"id", "name", "scopes", "hint", "digest", "expires_at"}),
+    },
+    ("authenticated", "public.idempotency_keys"): {
+        "select": EVERYTHING,
+        "insert": frozenset({"key_digest", "request_digest", "answer"}),
     },
     ("authenticated", "public.task_embeddings"): {"select": EVERYTHING},
     ("embedder", "public.tasks"): {"select": frozenset({"id", "owner_id", "title", "description"})},

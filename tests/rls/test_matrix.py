@@ -11,7 +11,7 @@ from tests.rls.stage import CALLERS, TABLES, Caller, Cursor, Stage
 
 # Each cell has four letters, for select, insert, update and delete:
 # - refused · . allowed, but reaches no row · o the caller's own rows · a everybody's rows
-# The new rows name their owner, which people may not do in api_tokens: theirs are their own by default.
+# The new rows name their owner, which people may not do in api_tokens and idempotency_keys: theirs are their own.
 MATRICES = (
     """
               | public.tasks | public.profiles | public.api_tokens
@@ -60,6 +60,22 @@ MATRICES = (
  embedder     | aaa-                   | aaaa
  service_role | aaaa                   | aaaa
  job_worker   | ----                   | ----
+""",
+    """
+              | public.idempotency_keys
+ the login    | ----
+ nobody       | ----
+ an impostor  | ----
+ no claims    | .--.
+ a stranger   | .--.
+ ada          | o--o
+ bob          | o--o
+ superuser    | o--o
+ ex-superuser | o--o
+ auth_admin   | ----
+ embedder     | ----
+ service_role | aaaa
+ job_worker   | ----
 """,
     """
               | auth.users | auth.sessions | auth.identities

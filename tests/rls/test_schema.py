@@ -11,10 +11,11 @@ import pytest
 # Functions that a role may run in the schema `private`, all of them meant.
 INTENDED = {
     "anon": {"use_api_token"},
-    "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight", "enqueue_job", "cancel_job"},
+    "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight", "enqueue_job", "cancel_job"}
+    | {"claim_idempotency_key"},
     "auth_admin": {"may_sign_in"},
     "embedder": set(),
-    "job_worker": {"may_sign_in", "tidy_jobs"},
+    "job_worker": {"may_sign_in", "tidy_jobs", "sweep_idempotency_keys"},
     "service_role": {"prefix_query", "highlight", "account_is_superuser"},
 }
 

@@ -19,7 +19,8 @@ from api_main.auth.errors import SessionEnded
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.principal import Principal
 from api_main.core.database import Database, RlsReader
-from api_main.core.prelude import Query, Rows
+from api_main.core.prelude import Query
+from api_main.core.rows import Rows
 
 REMEMBERED_SESSIONS = 20_000
 

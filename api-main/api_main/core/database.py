@@ -6,7 +6,7 @@ lead to it: `RlsSession`, a SQLModel session for everything, and `RlsReader`, fo
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, Notify, sql
 from sqlalchemy import Connection, event
@@ -17,7 +17,8 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api_main.core.pool import RlsPool
-from api_main.core.prelude import Identity, Query, RlsConnection, RlsCursor, Rows
+from api_main.core.prelude import Identity, LastStatement, Query, RlsConnection, RlsCursor
+from api_main.core.rows import Rows
 from api_main.core.settings import Settings
 
 # `alter role … set statement_timeout`: `set role` does not apply it, so each connection reads it once.
@@ -197,3 +198,11 @@ async def become(session: RlsSession, identity: Identity) -> None:
     driver = connection.driver_connection
     assert isinstance(driver, RlsConnection)
     await driver.change_identity(identity)
+
+
+async def send_with_commit(session: RlsSession, sql: LiteralString, *parameters: Any) -> None:
+    """Have a statement run as the session's caller at the end of the transaction, on the way with `COMMIT`."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver = connection.driver_connection
+    assert isinstance(driver, RlsConnection)
+    driver.last_statement = LastStatement(session.info["identity"], sql, parameters)

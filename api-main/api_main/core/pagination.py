@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 
 from api_main.core.database import RlsReader
 from api_main.core.errors import InvalidCursor
-from api_main.core.prelude import Query, Rows
+from api_main.core.prelude import Query
+from api_main.core.rows import Rows
 
 MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
 

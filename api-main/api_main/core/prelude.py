@@ -6,10 +6,10 @@ trip, with libpq's pipeline mode (https://www.postgresql.org/docs/current/libpq-
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from typing import Any, LiteralString, Self, TypeVar, overload
+from dataclasses import dataclass, field
+from typing import Any, LiteralString, Self, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, AsyncServerCursor, errors
 from psycopg.abc import PQGen
@@ -18,10 +18,9 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import wait_async
 
+from api_main.core.rows import Rows
 from api_main.core.statements import READER, SESSION, Observed
 from service_wire import tracing
-
-Row = tuple[bytes | None, ...]
 
 # Claims in the legacy settings would win in `auth.uid()`: blank them.
 PRELUDE: LiteralString = """
@@ -58,38 +57,20 @@ class Query:
     parameters: tuple[str | None, ...] = ()
 
 
-class Rows(Sequence[Row]):
-    """What a query returned. Values are made when they are asked for: a page needs the keys of one row alone."""
+@dataclass(frozen=True, slots=True)
+class LastStatement:
+    """SQL with `$1`, `$2`, … that ends a transaction, whoever the transaction has become meanwhile."""
 
-    __slots__ = ("_columns", "_length", "_value")
-
-    def __init__(self, result: PGresult) -> None:
-        self._value = result.get_value
-        self._length = result.ntuples
-        self._columns = range(result.nfields)
-
-    def __len__(self) -> int:
-        return self._length
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(self._length)[index]]
-        row = range(self._length)[index]
-        return tuple([self._value(row, column) for column in self._columns])
-
-    def column(self, column: int, count: int) -> list[bytes]:
-        """One value of each of the first rows, of a column that is never null."""
-        return [self._value(row, column) or b"" for row in range(min(count, self._length))]
+    identity: Identity
+    sql: LiteralString
+    parameters: tuple[Any, ...] = field(repr=False)
 
 
 class RlsConnection(AsyncConnection[Any]):
     """A pooled connection that knows the identity of the transaction which is about to begin."""
 
     identity: Identity | None = None
+    last_statement: LastStatement | None = None
     timeouts: Mapping[str, str] = {}
     slow_seconds: float | None = None
     pipelines = True
@@ -126,12 +107,23 @@ class RlsConnection(AsyncConnection[Any]):
         prelude = self.prelude(identity)
         await AsyncRawCursor(self).execute(prelude.sql, prelude.parameters)
 
+    async def commit(self) -> None:
+        """As psycopg's, and in the same round trip the last statement, if there is one."""
+        last, self.last_statement = self.last_statement, None
+        if last is None:
+            await super().commit()
+            return
+        async with self.closed_if_interrupted(), self.pipeline() if self.pipelines else nullcontext():
+            await self.change_identity(last.identity)
+            await AsyncRawCursor(self).execute(last.sql, last.parameters)
+            await AsyncRawCursor(self).execute("commit")  # psycopg's own would be a round trip more
+
     async def close(self) -> None:
         """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced.
 
         A session that ended before its first statement has left its identity behind: forget it.
         """
-        self.identity = None
+        self.identity = self.last_statement = None
         pool = getattr(self, "_pool", None)
         if pool is None:
             await super().close()

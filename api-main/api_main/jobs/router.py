@@ -17,13 +17,15 @@ from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, UnsupportedMediaType, ValidationFailed
 from api_main.core.openapi import BODY, LOCATION, Responses, errors, errors_beside_a_stream
 from api_main.core.settings import Settings
+from api_main.idempotency.errors import KEY_ERRORS
+from api_main.idempotency.route import REPLAYED_HEADER, IdempotentRoute, creation_for
 from api_main.jobs import service
 from api_main.jobs.errors import JobFinished, JobHasNoFile, JobNotFinished, JobNotFound, TooManyJobs
 from api_main.jobs.following import follow
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.schemas import FORM_EXAMPLES, ImportQuery, JobForm, JobListQuery, JobRead, PictureOptions
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=IdempotentRoute)
 
 IMPORT, BATCH = "tasks.import", "images.batch"
 ZIP = "application/zip"
@@ -36,8 +38,8 @@ FILE_BODY: dict[str, Any] = {
     },
 }
 ARCHIVE_BODY: dict[str, Any] = {"required": True, "content": {ZIP: {"schema": {}, "example": "(a ZIP archive)"}}}
-ACCEPTED: Responses = {202: {"headers": LOCATION}}
-CREATE_ERRORS = errors(*CALLER, *BODY, TooManyJobs)
+ACCEPTED: Responses = {202: {"headers": LOCATION | REPLAYED_HEADER}}
+CREATE_ERRORS = errors(*CALLER, *BODY, *KEY_ERRORS, TooManyJobs)
 
 
 async def get_settings(request: Request) -> Settings:
@@ -54,9 +56,10 @@ CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
 JobReading = Annotated[RlsSession, session_for(Scope.JOBS_READ)]
 JobWriting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE)]
-PictureProcessing = Annotated[RlsSession, session_for(Scope.JOBS_WRITE, Scope.IMAGES_PROCESS)]
+JobCreation = Annotated[RlsSession, creation_for(Scope.JOBS_WRITE)]
+PictureProcessing = Annotated[RlsSession, creation_for(Scope.JOBS_WRITE, Scope.IMAGES_PROCESS)]
 PictureProcessor = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE, Scope.IMAGES_PROCESS])]
-FileImporting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE, Scope.TASKS_WRITE)]
+FileImporting = Annotated[RlsSession, creation_for(Scope.JOBS_WRITE, Scope.TASKS_WRITE)]
 JobReader = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_READ])]
 JobWriter = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE])]
 FileImporter = Annotated[Principal, Security(get_principal, scopes=[Scope.JOBS_WRITE, Scope.TASKS_WRITE])]
@@ -72,7 +75,7 @@ async def list_jobs(wanted: Annotated[JobListQuery, Query()], session: JobReadin
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Queue a job", responses={**CREATE_ERRORS, **ACCEPTED})
 async def create_job(
     form: Annotated[JobForm, Body(openapi_examples=FORM_EXAMPLES)],
-    session: JobWriting,
+    session: JobCreation,
     principal: JobWriter,
     settings: CurrentSettings,
     request: Request,

@@ -18,6 +18,7 @@ from api_main.core.database import Database
 from api_main.core.logging import configure_logging
 from api_main.core.settings import WorkerSettings
 from api_main.gpu.client import open_gpu
+from api_main.idempotency import service as idempotency
 from api_main.jobs import runs
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.queue import QueueConnector, create_queue
@@ -104,6 +105,8 @@ class JobWorker:
             with suppress(DBAPIError, psycopg.Error):  # the next time, then
                 async with self._database.session(runs.WORKER) as session:
                     retaken = await runs.tidy(session, stalled, MOST_FAILURES, keep)
+                async with self._database.session(runs.WORKER) as session:
+                    await idempotency.sweep(session)
                 if retaken:
                     log.warning("jobs_of_lost_workers_queued_again", jobs=retaken)
             await asyncio.sleep(self._settings.heartbeat_seconds)

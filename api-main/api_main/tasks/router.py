@@ -13,6 +13,8 @@ from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, ValidationFailed
 from api_main.core.openapi import BODY, ETAG, LOCATION, errors
 from api_main.core.preconditions import IfMatch, etag, expected_versions
+from api_main.idempotency.errors import KEY_ERRORS
+from api_main.idempotency.route import REPLAYED_HEADER, IdempotentRoute, creation_for
 from api_main.tasks import service
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
@@ -25,11 +27,12 @@ from api_main.tasks.schemas import (
     TaskWrite,
 )
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=IdempotentRoute)
 reads = APIRouter(prefix="/tasks", tags=["tasks"], route_class=ReadRoute)
 
 TaskReader = Annotated[RlsReader, reader_for(Scope.TASKS_READ)]
 TaskSession = Annotated[RlsSession, session_for(Scope.TASKS_WRITE)]
+TaskCreation = Annotated[RlsSession, creation_for(Scope.TASKS_WRITE)]
 
 LIST_ERRORS = errors(*CALLER, ValidationFailed, InvalidCursor)
 ONE_ERRORS = errors(*CALLER, ValidationFailed, TaskNotFound)
@@ -45,9 +48,11 @@ async def list_tasks(wanted: Annotated[TaskListQuery, Query()], reader: TaskRead
     "",
     status_code=status.HTTP_201_CREATED,
     summary="Create a task",
-    responses={**errors(*CALLER, *BODY), 201: {"headers": ETAG | LOCATION}},
+    responses={**errors(*CALLER, *BODY, *KEY_ERRORS), 201: {"headers": ETAG | LOCATION | REPLAYED_HEADER}},
 )
-async def create_task(form: TaskWrite, session: TaskSession, request: Request, response: Response) -> Success[TaskRead]:
+async def create_task(
+    form: TaskWrite, session: TaskCreation, request: Request, response: Response
+) -> Success[TaskRead]:
     task = await service.create(session, form)
     response.headers["Location"] = str(request.url_for("get_task", task_id=task.id).path)
     return _with_etag(task, response)
@@ -56,9 +61,9 @@ async def create_task(form: TaskWrite, session: TaskSession, request: Request, r
 @router.post(
     "/bulk",
     summary="Create, change and delete up to 1,000 tasks, all or nothing",
-    responses=CHANGE_ERRORS,
+    responses={**errors(*CALLER, *BODY, *KEY_ERRORS, TaskNotFound, TaskChanged), 200: {"headers": REPLAYED_HEADER}},
 )
-async def write_tasks(bulk: Bulk, session: TaskSession) -> Success[BulkResult]:
+async def write_tasks(bulk: Bulk, session: TaskCreation) -> Success[BulkResult]:
     return Success(data=await service.write_bulk(session, bulk))
 
 

@@ -8,7 +8,7 @@ from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Meta, page_body, success_body
 from api_main.core.pagination import fetch_page, next_cursor
 from api_main.core.preconditions import etag
-from api_main.core.prelude import Rows
+from api_main.core.rows import Rows
 from api_main.tasks import queries, repository
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task

@@ -5,7 +5,7 @@ from uuid import UUID
 from api_main.core.database import RlsReader
 from api_main.core.envelope import page_body
 from api_main.core.pagination import Cursor, fetch_page, next_cursor
-from api_main.core.prelude import Rows
+from api_main.core.rows import Rows
 from api_main.tasks.errors import TaskNotFound
 from api_main.tasks.search import queries
 from api_main.tasks.search.errors import NoMeaning

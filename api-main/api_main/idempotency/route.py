@@ -1,0 +1,75 @@
+"""Routes that create something, and the session that they do it in."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Header, Request, Response, params
+from fastapi.routing import APIRoute
+
+from api_main.auth.dependencies import CurrentPrincipal
+from api_main.auth.scopes import Scope
+from api_main.core.database import Database, RlsSession
+from api_main.idempotency import service
+from api_main.idempotency.errors import InvalidIdempotencyKey
+from api_main.idempotency.keys import parse
+from api_main.idempotency.service import REPLAYED, AnsweredBefore, Attempt
+
+HEADER = "Idempotency-Key"
+UNGUESSABLE = 32  # characters: a UUID has more
+ATTEMPT = "idempotency_attempt"  # in the state of a request
+
+REPLAYED_HEADER = {REPLAYED: {"schema": {"const": "true"}, "description": "The answer to an earlier request"}}
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias=HEADER,
+        description="Your name for this request, such as a UUID: sent again within 24 hours, it is answered as before"
+        " and not done again",
+    ),
+]
+
+
+class IdempotentRoute(APIRoute):
+    """A route that answers a request which was answered before, or has its answer stored with what it has done.
+
+    FastAPI commits the session of `creation_for` when this handler has returned, and sends the answer after that.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except AnsweredBefore as before:
+                return before.response
+            attempt: Attempt | None = request.scope["state"].get(ATTEMPT)
+            if attempt is not None:
+                await attempt.keep(response)
+            return response
+
+        return answer
+
+
+async def get_creation(
+    request: Request, principal: CurrentPrincipal, _key: KeyHeader = None
+) -> AsyncIterator[RlsSession]:
+    secret = parse(request.headers.getlist(HEADER))
+    database: Database = request.app.state.database
+    async with database.session(principal.identity) as session:
+        if secret is not None:
+            request.scope["state"][ATTEMPT] = await service.begin(session, principal, request, secret)
+        yield session
+
+
+def creation_for(*scopes: Scope) -> params.Security:
+    """The caller's transaction as `session_for` gives it, in an `IdempotentRoute`."""
+    return params.Security(get_creation, scope="function", scopes=scopes)
+
+
+async def require_unguessable_key(request: Request, _principal: CurrentPrincipal) -> None:
+    """Where an answer holds a secret, the key under which it is stored must be as good as one."""
+    secret = parse(request.headers.getlist(HEADER))
+    if secret is not None and len(secret) < UNGUESSABLE:
+        raise InvalidIdempotencyKey(f"Use a random Idempotency-Key of at least {UNGUESSABLE} characters here.")
