@@ -28,7 +28,10 @@ DIRECTORY = Path(os.environ["STAND_IN"])
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with who it is and how much it was sent; ?seconds= takes its time, ?blocks= everybody's, ?bytes= answers at length."""
+    """Answer with who it is and how much it was sent.
+
+    ?seconds= takes its time, ?blocks= everybody's, ?bytes= answers at length.
+    """
     if scope["type"] == "lifespan":
         for event in ("startup", "shutdown"):
             await receive()

@@ -26,8 +26,8 @@ TASKS = [
 
 
 @pytest.fixture
-def tasks(adas: JobsClient, admin: psycopg.Connection[Any]) -> None:
-    """Ada's tasks, older than anybody could make them through the API."""
+def tasks(adas: JobsClient, admin: psycopg.Connection[Any]) -> date:
+    """Ada's tasks, older than anybody could make them through the API; the value is today as they were made."""
     day = timedelta(days=1)
     now = datetime.now(UTC)
     for status, priority, age, changed, due in TASKS:
@@ -36,10 +36,11 @@ def tasks(adas: JobsClient, admin: psycopg.Connection[Any]) -> None:
             " values (%s, 'x', %s, %s, %s, %s, %s)",
             (adas.person.id, status, priority, now - age * day, now - changed * day, due and now + due * day),
         )
+    return now.date()
 
 
-@pytest.mark.usefixtures("worker", "tasks")
-async def test_the_numbers_are_those_of_the_callers_tasks(adas: JobsClient) -> None:
+@pytest.mark.usefixtures("worker")
+async def test_the_numbers_are_those_of_the_callers_tasks(adas: JobsClient, tasks: date) -> None:
     job = await adas.wait((await adas.queue("tasks.report", format="json", days=15))["id"])
     assert job["result"]["summary"] == {"total": 7, "open": 4, "overdue": 2}
     report = (await adas.result(job["id"])).json()
@@ -47,11 +48,13 @@ async def test_the_numbers_are_those_of_the_callers_tasks(adas: JobsClient) -> N
     assert report["by_status"] == {"pending": 2, "in_progress": 2, "completed": 2, "cancelled": 1}
     assert report["open_by_priority"] == {"low": 2, "medium": 1, "high": 0, "urgent": 1}
     assert list(report["open_by_age"].values()) == [1, 1, 1, 1, 0]
+    # 2 from before; +1 and -1 for the completed one, +1 and -1 on one day for the cancelled one, +1, +1 today
+    history = [2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 2, 3, 3, 3, 4]
+    opened = {(tasks - timedelta(days=ago)).isoformat(): count for ago, count in enumerate(reversed(history))}
     days = report["burn_down"]
     assert len(days) == 15
-    assert days[-1]["date"] == datetime.now(UTC).date().isoformat()
-    # 2 from before; +1 and -1 for the completed one, +1 and -1 on one day for the cancelled one, +1, +1 today
-    assert [day["open"] for day in days] == [2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 2, 3, 3, 3, 4]
+    assert days[-1]["date"] == report["generated_at"][:10]
+    assert [day["open"] for day in days] == [opened.get(day["date"], 4) for day in days]  # midnight may have passed
 
 
 @pytest.mark.usefixtures("worker", "tasks")
