@@ -84,6 +84,7 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         database_pool_max=8,
         database_pool_timeout=PATIENCE,
         request_timeout=PATIENCE,
+        live_connection_seconds=0.2,  # whoever asks every route must not wait for streams; `tests/events` has its own
         email_autoconfirm=True,
         jwt_signing_keys=json.dumps(signing_key),
         public_url="http://api.test",

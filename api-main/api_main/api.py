@@ -14,21 +14,22 @@ from api_main.images import router as images
 from api_main.inference import router as inference
 from api_main.jobs import router as jobs
 from api_main.metrics import router as metrics
+from api_main.tasks import events as task_events
 from api_main.tasks import router as tasks
 from api_main.tasks.search import router as task_search
 
 LARGE_BODIES = ("/api/v1/tasks/bulk", "/api/v1/jobs", "/api/v1/images/", "/api/v1/inference/")
 """Beginnings of paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
-USED_ONCE = frozenset({"/auth/v1/verify"})
-"""Paths whose GET does something: scanners of mail ask for the head of every link."""
+USED_ONCE = frozenset({"/auth/v1/verify", "/api/v1/tasks/events"})
+"""Paths whose GET does something: scanners of mail ask for the head of every link. Or whose answer does not end."""
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
-    # The busiest first; searches before the tasks, for `search` is no task's id.
-    for router in (task_search.router, tasks.reads, tasks.router, auth.router, personal_tokens.router):
+    # The busiest first; searches and events before the tasks, for `search` is no task's id.
+    for router in (task_search.router, task_events.router, tasks.reads, tasks.router, auth.router):
         app.include_router(router, prefix="/api/v1")
-    for router in (jobs.router, images.router, inference.router, metrics.router):
+    for router in (personal_tokens.router, jobs.router, images.router, inference.router, metrics.router):
         app.include_router(router, prefix="/api/v1")
     if settings.signing_keys is not None:
         app.include_router(discovery.router)

@@ -21,6 +21,7 @@ from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.cache import Cache
 from api_main.core.database import Database
+from api_main.core.listening import Listener, listening
 from api_main.core.logging import configure_logging
 from api_main.core.middleware import BodyLimit, CrossOrigin, HeadAsGet, LastResort, RequestContext
 from api_main.core.openapi import operation_id
@@ -28,7 +29,9 @@ from api_main.core.redis import open_redis
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
 from api_main.core.workers import declared_workers
+from api_main.events.hub import open_hub
 from api_main.gpu.client import open_gpu
+from api_main.live_topics import TOPICS
 from api_main.metrics.collectors import PoolCollector, QueueCollector
 from api_main.metrics.listener import exposing_metrics
 from api_main.tasks.embeddings.worker import embedding
@@ -49,6 +52,7 @@ ALLOWED_HEADERS = [
     "Content-Type",
     "Idempotency-Key",
     "If-Match",
+    "Last-Event-ID",
     "X-API-Version",
     "X-Request-ID",
     "traceparent",
@@ -130,10 +134,17 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.cache = Cache(redis)
             add_resources(app, settings, database, client, supabase)
             await database.open()
+            listener = Listener(database)
             async with open_gpu(settings) as gpu, open_query_vectors(gpu) as query_vectors:
                 app.state.gpu, app.state.query_vectors = gpu, query_vectors
                 with tracing.tracing("api-main", settings.tracing_variables):
-                    async with exposing_metrics(settings, collectors), embedding(settings, database, gpu):
+                    async with (
+                        exposing_metrics(settings, collectors),
+                        embedding(settings, database, listener, gpu),
+                        open_hub(settings, database, listener) as hub,
+                        listening(listener),
+                    ):
+                        app.state.hub, app.state.topics = hub, TOPICS
                         log.info("started", environment=settings.environment, standalone=settings.is_standalone)
                         yield
             await database.close()

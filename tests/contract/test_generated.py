@@ -32,7 +32,9 @@ CHECKS = ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(enab
 
 
 # They have the form of a task's or a job's path: other methods are answered as if for one with a wrong id.
-SHADOWED = {"/api/v1/tasks/bulk", "/api/v1/tasks/search", "/api/v1/jobs/import", "/api/v1/jobs/images"}
+SHADOWED = {
+    "/api/v1/tasks/bulk", "/api/v1/tasks/search", "/api/v1/tasks/events", "/api/v1/jobs/import", "/api/v1/jobs/images",
+}  # fmt: skip
 
 
 def load() -> schemathesis.BaseSchema:

@@ -41,6 +41,10 @@ def _with_rows(admin: psycopg.Connection[Any], person: Person) -> Person:
         (person.id,),
     )
     admin.execute(
+        "insert into private.presences (channel, user_id, process) values ('theirs', %s, gen_random_uuid())",
+        (person.id,),
+    )
+    admin.execute(
         "insert into auth.mfa_amr_claims (session_id, authentication_method) values (%s, 'password')", (person.session,)
     )
     admin.execute(

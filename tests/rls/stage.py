@@ -81,6 +81,15 @@ TABLES = {
         "answer = ''",
         "(owner_id, key_digest, request_digest, answer) values ($1, sha256('new'), sha256('new'), '')",
     ),
+    "public.live_feeds": Table(
+        "owner_id", "last_id = last_id + 1", "(owner_id, last_id) values ($1, 1) on conflict do nothing"
+    ),
+    "public.live_events": Table(
+        "owner_id", "change = 'updated'", "(owner_id, topic, change, subjects) values ($1, 'tasks', 'created', '{}')"
+    ),
+    "private.presences": Table(
+        "user_id", "seen_at = now()", "(channel, user_id, process) values ('new', $1, gen_random_uuid())"
+    ),
     "auth.users": Table("id", "phone = null", "(id) select gen_random_uuid() where $1::uuid is not null"),
     "auth.sessions": Table("user_id", "user_agent = 'changed'", "(user_id) values ($1)"),
     "auth.identities": Table(

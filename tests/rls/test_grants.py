@@ -13,6 +13,7 @@ EVERYTHING = frozenset({"*"})
 OURS = (
     *("public.tasks", "public.profiles", "public.api_tokens", "public.jobs", "public.job_files"),
     *("public.task_embeddings", "private.tasks_to_embed", "public.idempotency_keys"),
+    *("public.live_feeds", "public.live_events"),
 )
 ACCOUNTS = (
     *("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens"),
@@ -57,6 +58,8 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
     },
     ("authenticated", "public.jobs"): {"select": JOBS_SHOWN},
     ("authenticated", "public.job_files"): {"select": EVERYTHING},
+    ("authenticated", "public.live_feeds"): {"select": EVERYTHING},
+    ("authenticated", "public.live_events"): {"select": EVERYTHING},
     ("job_worker", "public.jobs"): {
         "select": EVERYTHING,
         "update": frozenset(

@@ -78,6 +78,22 @@ MATRICES = (
  job_worker   | ----
 """,
     """
+              | public.live_feeds | public.live_events | private.presences
+ the login    | ----              | ----               | ----
+ nobody       | ----              | ----               | ----
+ an impostor  | ----              | ----               | ----
+ no claims    | .---              | .---               | ----
+ a stranger   | .---              | .---               | ----
+ ada          | o---              | o---               | ----
+ bob          | o---              | o---               | ----
+ superuser    | o---              | o---               | ----
+ ex-superuser | o---              | o---               | ----
+ auth_admin   | ----              | ----               | ----
+ embedder     | ----              | ----               | ----
+ service_role | aaaa              | aaaa               | ----
+ job_worker   | ----              | ----               | ----
+""",
+    """
               | auth.users | auth.sessions | auth.identities
  the login    | ----       | ----          | ----
  nobody       | ----       | ----          | ----

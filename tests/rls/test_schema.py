@@ -12,10 +12,12 @@ import pytest
 INTENDED = {
     "anon": {"use_api_token"},
     "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight", "enqueue_job", "cancel_job"}
-    | {"claim_idempotency_key"},
+    | {"claim_idempotency_key"}
+    | {"join_presence", "leave_presence", "present_in"},
     "auth_admin": {"may_sign_in"},
     "embedder": set(),
-    "job_worker": {"may_sign_in", "tidy_jobs", "sweep_idempotency_keys"},
+    "job_worker": {"may_sign_in", "tidy_jobs", "sweep_idempotency_keys"}
+    | {"live_heads", "sweep_live_events", "keep_presences"},
     "service_role": {"prefix_query", "highlight", "account_is_superuser"},
 }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from starlette.datastructures import State
 
 from api_main.auth import repository
 from api_main.auth.account_service import AccountService, Caller
@@ -55,6 +56,21 @@ bearer = HTTPBearer(
 )
 
 
+async def verify(state: State, token: str) -> Principal:
+    """The principal of a token of any kind.
+
+    Raises:
+        InvalidToken, KeysUnavailable
+    """
+    verifier: TokenVerifier | PersonalTokenVerifier
+    verifier = state.personal_token_verifier if token.startswith(PREFIX) else state.verifier
+    try:
+        return await verifier.verify(token)
+    except InvalidToken as refused:
+        record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
+        raise
+
+
 async def get_verified_principal(
     request: Request,
     needed: SecurityScopes,
@@ -62,17 +78,9 @@ async def get_verified_principal(
 ) -> Principal:
     if credentials is None:
         raise Unauthenticated
-    token = credentials.credentials
-    state = request.app.state
-    verifier: TokenVerifier | PersonalTokenVerifier
-    verifier = state.personal_token_verifier if token.startswith(PREFIX) else state.verifier
     started = time.perf_counter()
-    try:
-        with tracing.span("auth"):
-            principal = await verifier.verify(token)
-    except InvalidToken as refused:
-        record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
-        raise
+    with tracing.span("auth"):
+        principal = await verify(request.app.state, credentials.credentials)
     if (timings := current_timings.get()) is not None:
         timings.auth, timings.is_for_caller = time.perf_counter() - started, True
     # A route that names no scope is beyond every personal token.

@@ -163,8 +163,15 @@ class Database:
             finally:
                 connection.identity = None
 
-    async def notifications(self, *channels: str) -> AsyncGenerator[Notify, None]:
-        """What is sent to these channels from now on, heard on a connection of its own. Without an address, nothing.
+    @property
+    def hears_notifications(self) -> bool:
+        """Whether there is an address at which notifications can be heard."""
+        return self._listen_url is not None
+
+    async def notifications(self, *channels: str) -> AsyncGenerator[Notify | None, None]:
+        """What is sent to these channels, heard on a connection of its own. Without an address, nothing.
+
+        The first value is None: from there on nothing is missed.
 
         Raises:
             psycopg.OperationalError: the connection could not be made, or was lost.
@@ -177,6 +184,7 @@ class Database:
         async with connection:
             for channel in channels:
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+            yield None
             async for notification in connection.notifies():
                 yield notification
 

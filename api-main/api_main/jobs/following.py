@@ -1,7 +1,6 @@
 """Follow a job to its end. Between two looks there is no transaction, and no connection is held."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -9,9 +8,9 @@ import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from api_main.auth.errors import SessionEnded
 from api_main.auth.principal import Principal
 from api_main.auth.revocation import Revocations
+from api_main.auth.watching import may_go_on
 from api_main.core.database import Database
 from api_main.jobs import repository
 from api_main.jobs.schemas import JobRead
@@ -42,14 +41,5 @@ async def follow(
             return
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, LATER)
-        if not await _may_go_on(revocations, principal):
+        if not await may_go_on(revocations, principal):
             return
-
-
-async def _may_go_on(revocations: Revocations, principal: Principal) -> bool:
-    """Whether the token still holds: it was checked when the stream began, which may be long ago."""
-    try:
-        await revocations.check(principal)
-    except (SessionEnded, psycopg.Error):
-        return False
-    return principal.expires_at > time.time()

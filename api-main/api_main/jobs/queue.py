@@ -67,7 +67,8 @@ class QueueConnector(BaseAsyncConnector):
         while True:
             try:
                 async for heard in self._database.notifications(*wanted):
-                    await on_notification(channel=heard.channel, payload=heard.payload)
+                    if heard is not None:
+                        await on_notification(channel=heard.channel, payload=heard.payload)
             except psycopg.OperationalError as error:
                 log.warning("listener_lost", reason=type(error).__name__)
             await asyncio.sleep(RELISTEN_SECONDS)

@@ -6,13 +6,14 @@ died runs out.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from api_main.core.database import Database, RlsSession
+from api_main.core.listening import Listener
 from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
 from api_main.gpu.client import GpuClient
@@ -42,10 +43,9 @@ class EmbeddingWorker:
         self._compared_with: tuple[str, str] | None = None
         self._trouble: str | None = None
 
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._sweep())
+    def wake(self, _payload: str | None = None) -> None:
+        """There is something to embed, or there may be."""
+        self._woken.set()
 
     async def work_off(self) -> None:
         """Embed until nothing is waiting that somebody else is not at.
@@ -61,7 +61,7 @@ class EmbeddingWorker:
             if tasks:
                 await self._embed(tasks)
 
-    async def _sweep(self) -> None:
+    async def run(self) -> None:
         while True:
             try:
                 await self.work_off()
@@ -74,16 +74,6 @@ class EmbeddingWorker:
             except TimeoutError:
                 continue
             self._woken.clear()
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with aclosing(self._database.notifications(CHANNEL)) as notifications:
-                    async for _ in notifications:
-                        self._woken.set()
-            except psycopg.Error as error:
-                log.debug("embedding_listener_lost", error=str(error))
-            await asyncio.sleep(self._sweep_seconds)
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[RlsSession]:
@@ -151,12 +141,16 @@ class EmbeddingWorker:
 
 
 @asynccontextmanager
-async def embedding(settings: Settings, database: Database, gpu: GpuClient | None) -> AsyncIterator[None]:
+async def embedding(
+    settings: Settings, database: Database, listener: Listener, gpu: GpuClient | None
+) -> AsyncIterator[None]:
     """Embed tasks meanwhile, where there is an api-gpu."""
     if gpu is None:
         yield
         return
-    task = asyncio.create_task(EmbeddingWorker(database, gpu, sweep_seconds=settings.embedding_sweep_seconds).run())
+    worker = EmbeddingWorker(database, gpu, sweep_seconds=settings.embedding_sweep_seconds)
+    listener.on(CHANNEL, worker.wake)
+    task = asyncio.create_task(worker.run())
     try:
         yield
     finally:
