@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import httpx
 import hypothesis
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from api_main.auth import passwords
 from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import Settings
 from api_main.main import create_app
@@ -47,6 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_bcrypt() -> Iterator[None]:
+    """Few tests are about what a password costs; at full cost they would take half a minute longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", 4)
+        patch.setattr(passwords, "NOBODYS_HASH", bcrypt.hashpw(b"nobody", bcrypt.gensalt(4)).decode())
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ KEYS_URL = "https://issuer.test/.well-known/jwks.json"
 LogLines = Callable[[], list[dict[str, Any]]]
 
 
+FULL_COST, FULL_NOBODYS_HASH = passwords.COST, passwords.NOBODYS_HASH  # before they are made cheap
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of keys and of remembered tokens. PyJWT goes by the true time."""
@@ -40,6 +43,13 @@ def log_lines(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Iterato
     configure_logging(settings)
 
 
+@pytest.fixture
+def full_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost what they cost in production."""
+    monkeypatch.setattr(passwords, "COST", FULL_COST)
+    monkeypatch.setattr(passwords, "NOBODYS_HASH", FULL_NOBODYS_HASH)
+
+
 @pytest.fixture(scope="session")
 def quick_hash() -> str:
     """The hash of `PASSWORD` at bcrypt's lowest cost, for tests that are not about the cost."""
@@ -47,13 +57,7 @@ def quick_hash() -> str:
 
 
 @pytest.fixture
-def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch, quick_hash: str) -> None:
-    monkeypatch.setattr(passwords, "COST", 4)
-    monkeypatch.setattr(passwords, "NOBODYS_HASH", quick_hash)
-
-
-@pytest.fixture
-def grace(new_person: NewPerson, quick_hash: str, cheap_bcrypt: None) -> Person:
+def grace(new_person: NewPerson, quick_hash: str) -> Person:
     """Somebody who signs in with `PASSWORD`."""
     return new_person(encrypted_password=quick_hash)
 

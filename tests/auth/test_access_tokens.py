@@ -36,9 +36,7 @@ def read(token: str, signing_key: Jwk) -> dict[str, Any]:
     return jwt.decode(token, key, algorithms=["ES256"], audience="authenticated", issuer="http://api.test/auth/v1")
 
 
-async def test_the_claims_are_those_of_supabase_and_no_others(
-    client: httpx.AsyncClient, cheap_bcrypt: None, signing_key: Jwk
-) -> None:
+async def test_the_claims_are_those_of_supabase_and_no_others(client: httpx.AsyncClient, signing_key: Jwk) -> None:
     email, now = new_email(), int(time.time())
     tokens = tokens_of(await register(client, email, full_name="Grace"))
     claims = read(tokens["access_token"], signing_key)
@@ -91,7 +89,7 @@ async def test_a_change_of_the_account_shows_in_the_next_token(
 
 
 async def test_an_account_made_by_hand_has_empty_metadata_rather_than_none(
-    client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str, cheap_bcrypt: None, signing_key: Jwk
+    client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str, signing_key: Jwk
 ) -> None:
     person = new_person(encrypted_password=quick_hash, raw_app_meta_data=None, raw_user_meta_data=None, phone=None)
     claims = read((await sign_in(client, person.email))["access_token"], signing_key)

@@ -11,8 +11,6 @@ from tests.auth.calls import PASSWORD, assert_refused, login, new_email, registe
 from tests.conftest import NewPerson
 from tests.protocol.project import Project, fragment_of, link_in, running
 
-pytestmark = pytest.mark.usefixtures("cheap_bcrypt")
-
 
 @pytest.fixture
 async def project(settings: Settings) -> AsyncIterator[Project]:

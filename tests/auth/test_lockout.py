@@ -19,8 +19,6 @@ from tests.people import Person
 LIMIT = 10
 WINDOW = 15 * 60
 
-pytestmark = pytest.mark.usefixtures("cheap_bcrypt")
-
 
 @pytest.fixture
 def counting_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:

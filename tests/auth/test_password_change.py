@@ -44,7 +44,7 @@ async def test_other_sessions_end_and_this_one_goes_on(client: httpx.AsyncClient
 
 
 async def test_the_new_hash_has_the_full_cost(
-    client: httpx.AsyncClient, admin: psycopg.Connection[Any], new_person: NewPerson, quick_hash: str
+    client: httpx.AsyncClient, full_bcrypt: None, admin: psycopg.Connection[Any], new_person: NewPerson, quick_hash: str
 ) -> None:
     person = new_person(encrypted_password=quick_hash)
     assert (await change_password(client, person.token, PASSWORD, NEW)).status_code == 204
@@ -92,9 +92,7 @@ async def test_the_new_password_must_be_another(client: httpx.AsyncClient, grace
     assert_refused(refused, 422, "same_password", "new_password")
 
 
-async def test_an_account_without_a_password_cannot_change_it(
-    client: httpx.AsyncClient, new_person: NewPerson, cheap_bcrypt: None
-) -> None:
+async def test_an_account_without_a_password_cannot_change_it(client: httpx.AsyncClient, new_person: NewPerson) -> None:
     """Somebody who signs in with a provider: a live token alone must not be enough to set one."""
     person = new_person(encrypted_password=None)
     assert_refused(await change_password(client, person.token, PASSWORD, NEW), 403, "wrong_password")

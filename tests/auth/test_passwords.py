@@ -9,6 +9,7 @@ import bcrypt
 import pytest
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from api_main.auth import passwords
 from api_main.auth.errors import WeakPassword
 from api_main.auth.passwords import BCRYPT_HASH, COST, NOBODYS_HASH, check_strength, hash_password, verify_password
 from tests.auth.calls import PASSWORD
@@ -16,7 +17,7 @@ from tests.auth.calls import PASSWORD
 MINIMUM = 8
 
 
-async def test_a_hash_costs_twelve_and_opens_to_its_password_alone() -> None:
+async def test_a_hash_costs_twelve_and_opens_to_its_password_alone(full_bcrypt: None) -> None:
     assert COST >= 12
     hashed = await hash_password(PASSWORD)
     assert hashed.startswith("$2b$12$")
@@ -39,19 +40,19 @@ async def test_hashes_that_supabase_auth_made_are_understood(quick_hash: str, va
     "stored",
     [None, "", "x", "$2b$", "$2b$12$short", "$2b$99$" + "a" * 53, "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"],
 )
-async def test_what_is_no_bcrypt_hash_opens_to_nothing(cheap_bcrypt: None, stored: str | None) -> None:
+async def test_what_is_no_bcrypt_hash_opens_to_nothing(stored: str | None) -> None:
     assert not await verify_password(PASSWORD, stored)
     assert not await verify_password("", stored)
 
 
-async def test_a_password_over_72_bytes_is_not_cut(cheap_bcrypt: None) -> None:
+async def test_a_password_over_72_bytes_is_not_cut() -> None:
     hashed = await hash_password("x" * 72)
     assert await verify_password("x" * 72, hashed)
     assert not await verify_password("x" * 73, hashed)
-    assert not await verify_password("", NOBODYS_HASH)
+    assert not await verify_password("", passwords.NOBODYS_HASH)
 
 
-async def test_the_loop_goes_on_while_passwords_are_hashed() -> None:
+async def test_the_loop_goes_on_while_passwords_are_hashed(full_bcrypt: None) -> None:
     """Four hashes take about a second of one core; on the loop, it would turn once between two of them."""
     turns = 0
 

@@ -12,8 +12,6 @@ import pytest
 from api_main.auth.user_object import UserObject
 from tests.auth.calls import AUTH, PASSWORD, assert_refused, login, new_email, read_me, register, sign_in, tokens_of
 
-pytestmark = pytest.mark.usefixtures("cheap_bcrypt")
-
 Admin = psycopg.Connection[Any]
 
 

@@ -64,7 +64,7 @@ def assert_logged(lines: list[Line], event: str, subject: object = None, **facts
     assert line["timestamp"].endswith("Z")
 
 
-async def test_a_registration_is_logged(client: httpx.AsyncClient, cheap_bcrypt: None, log_lines: LogLines) -> None:
+async def test_a_registration_is_logged(client: httpx.AsyncClient, log_lines: LogLines) -> None:
     user = tokens_of(await register(client, new_email()))["user"]
     assert_logged(log_lines(), "registered", user["id"])
 
@@ -112,7 +112,7 @@ async def test_a_refresh_and_a_reuse_are_logged(
         assert_logged(log_lines(), "token_refused", None, reason="invalid_refresh_token")
 
 
-async def test_a_lock_out_is_logged(client: httpx.AsyncClient, cheap_bcrypt: None, log_lines: LogLines) -> None:
+async def test_a_lock_out_is_logged(client: httpx.AsyncClient, log_lines: LogLines) -> None:
     email = new_email()
     for _ in range(10):
         await login(client, email, WRONG_PASSWORD)
@@ -176,7 +176,6 @@ async def test_the_life_of_an_account_leaves_every_event_and_no_secret_in_the_lo
     admin: psycopg.Connection[Any],
     settings: Settings,
     mailbox: Mailbox,
-    cheap_bcrypt: None,
     log_lines: LogLines,
 ) -> None:
     email, secrets = new_email(), {PASSWORD, NEW_PASSWORD, WRONG_PASSWORD}
@@ -220,7 +219,7 @@ async def test_the_life_of_an_account_leaves_every_event_and_no_secret_in_the_lo
 
 
 async def test_a_failing_database_gives_no_secret_away(
-    client: httpx.AsyncClient, admin: psycopg.Connection[Any], cheap_bcrypt: None, log_lines: LogLines
+    client: httpx.AsyncClient, admin: psycopg.Connection[Any], log_lines: LogLines
 ) -> None:
     """SQLAlchemy's errors name the parameters of a statement, unless told not to."""
     admin.execute("alter table auth.users rename column is_sso_user to is_something")

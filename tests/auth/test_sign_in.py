@@ -43,7 +43,11 @@ async def test_an_unknown_email_and_a_wrong_password_get_the_same_answer(
 
 @pytest.mark.parametrize("case", ["known", "unknown", "without a password", "of another kind", "empty", "too long"])
 async def test_every_failure_costs_one_comparison_of_full_cost(
-    client: httpx.AsyncClient, new_person: NewPerson, monkeypatch: pytest.MonkeyPatch, case: str
+    client: httpx.AsyncClient,
+    new_person: NewPerson,
+    full_bcrypt: None,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
 ) -> None:
     real = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(passwords.COST)).decode()
     stored = {"without a password": None, "of another kind": "$argon2id$v=19$m=65536$c2FsdA$aGFzaA", "empty": ""}
@@ -60,7 +64,7 @@ async def test_every_failure_costs_one_comparison_of_full_cost(
 
 
 async def test_an_unknown_email_takes_as_long_as_a_wrong_password(
-    client: httpx.AsyncClient, new_person: NewPerson
+    client: httpx.AsyncClient, new_person: NewPerson, full_bcrypt: None
 ) -> None:
     known = new_person(encrypted_password=passwords.NOBODYS_HASH).email
 
@@ -80,7 +84,6 @@ def switch_off(admin: Admin, user_id: UUID) -> None:
 DISABLED: dict[str, dict[str, Any]] = {"banned": {"banned_until": TOMORROW}, "deleted": {"deleted_at": YESTERDAY}}
 
 
-@pytest.mark.usefixtures("cheap_bcrypt")
 @pytest.mark.parametrize("reason", ["banned", "switched off"])
 async def test_a_disabled_account_is_told_so_only_with_the_right_password(
     client: httpx.AsyncClient, admin: Admin, new_person: NewPerson, quick_hash: str, reason: str
@@ -94,7 +97,7 @@ async def test_a_disabled_account_is_told_so_only_with_the_right_password(
 
 
 async def test_a_deleted_account_is_unknown_even_with_the_right_password(
-    client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str, cheap_bcrypt: None
+    client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str
 ) -> None:
     person = new_person(encrypted_password=quick_hash, **DISABLED["deleted"])
     answers = [await login(client, email) for email in (person.email, new_email())]
@@ -105,7 +108,6 @@ async def test_a_deleted_account_is_unknown_even_with_the_right_password(
     assert_refused(await read_me(client, person.token), 401, "session_ended")
 
 
-@pytest.mark.usefixtures("cheap_bcrypt")
 @pytest.mark.parametrize("reason", ["none", "banned", "switched off"])
 async def test_an_email_that_is_not_confirmed_is_told_so_only_with_the_right_password(
     client: httpx.AsyncClient, admin: Admin, new_person: NewPerson, quick_hash: str, reason: str
@@ -134,9 +136,7 @@ async def test_disabling_an_account_ends_what_is_under_way(
     assert_refused(await refresh(client, tokens["refresh_token"]), 401, "invalid_refresh_token")
 
 
-async def test_a_ban_ends_by_itself(
-    client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str, cheap_bcrypt: None
-) -> None:
+async def test_a_ban_ends_by_itself(client: httpx.AsyncClient, new_person: NewPerson, quick_hash: str) -> None:
     person = new_person(encrypted_password=quick_hash, banned_until=YESTERDAY)
     assert (await login(client, person.email)).status_code == 200
 

@@ -67,6 +67,7 @@ def address(settings: Settings, served_gpu: tuple[StandIn, str]) -> Iterator[str
         yield url
 
 
+@pytest.mark.no_cover  # it would take twice as long, and reach no line that nothing else does
 @schema.parametrize()
 def test_the_api_keeps_its_contract(case: schemathesis.Case[Any], address: str, new_person: NewPerson) -> None:
     excluded = [unsupported_method, allow_header_conformance] if case.path in SHADOWED else []

@@ -7,7 +7,6 @@ import bcrypt
 import psycopg
 import pytest
 
-from api_main.auth import passwords
 from api_main.core.settings import Settings
 from tests.protocol.project import LEGACY_SECRET, PASSWORD, Json, Project, running
 
@@ -26,13 +25,6 @@ async def confirming(settings: Settings) -> AsyncIterator[Project]:
     changes = {"redirect_urls": ["https://*.preview.example/**", "app://welcome"], "anonymous_users_enabled": True}
     async with running(settings, **changes) as project:
         yield project
-
-
-@pytest.fixture(autouse=True)
-def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few tests are about what a password costs."""
-    monkeypatch.setattr(passwords, "COST", 4)
-    monkeypatch.setattr(passwords, "NOBODYS_HASH", bcrypt.hashpw(b"nobody", bcrypt.gensalt(4)).decode())
 
 
 @pytest.fixture

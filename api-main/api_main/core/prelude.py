@@ -6,8 +6,8 @@ trip, with libpq's pipeline mode (https://www.postgresql.org/docs/current/libpq-
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, Self, TypeVar
 
@@ -145,7 +145,7 @@ class RlsConnection(AsyncConnection[Any]):
             return await self._read(prelude, *queries)
 
     async def _read(self, prelude: Query, *queries: Query) -> list[Rows]:
-        async with self.closed_if_interrupted():
+        with self.closed_if_interrupted():
             if not self.pipelines:
                 return await self._read_in_steps(prelude, *queries)
             try:
@@ -183,8 +183,8 @@ class RlsConnection(AsyncConnection[Any]):
                 return
             return
 
-    @asynccontextmanager
-    async def closed_if_interrupted(self) -> AsyncIterator[None]:
+    @contextmanager
+    def closed_if_interrupted(self) -> Iterator[None]:
         """Close the connection after anything but an answer of the server: its state is unknown."""
         try:
             yield
@@ -246,23 +246,21 @@ class RlsCursor(AsyncCursor[Any]):
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         connection = self._rls_connection
-        with Observed(SESSION, (query,), connection.slow_seconds):
-            async with connection.closed_if_interrupted():
-                if connection.identity is None:
-                    return await super().execute(query, params, **options)
-                async with connection.pipeline() if connection.pipelines else nullcontext():
-                    await connection.begin()
-                    await super().execute(query, params, **options)
+        with Observed(SESSION, (query,), connection.slow_seconds), connection.closed_if_interrupted():
+            if connection.identity is None:
+                return await super().execute(query, params, **options)
+            async with connection.pipeline() if connection.pipelines else nullcontext():
+                await connection.begin()
+                await super().execute(query, params, **options)
         return self
 
     async def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
         connection = self._rls_connection
-        with Observed(SESSION, (query,), connection.slow_seconds):
-            async with connection.closed_if_interrupted():
-                if connection.identity is not None:
-                    async with connection.pipeline() if connection.pipelines else nullcontext():
-                        await connection.begin()
-                await super().executemany(query, params_seq, **options)
+        with Observed(SESSION, (query,), connection.slow_seconds), connection.closed_if_interrupted():
+            if connection.identity is not None:
+                async with connection.pipeline() if connection.pipelines else nullcontext():
+                    await connection.begin()
+            await super().executemany(query, params_seq, **options)
 
     @property
     def _rls_connection(self) -> RlsConnection:
@@ -276,8 +274,7 @@ class RlsServerCursor(AsyncServerCursor[Any]):
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         connection = self.connection
         assert isinstance(connection, RlsConnection)
-        with Observed(SESSION, (query,), connection.slow_seconds):
-            async with connection.closed_if_interrupted():
-                if connection.identity is not None:
-                    await connection.begin()
-                return await super().execute(query, params, **options)
+        with Observed(SESSION, (query,), connection.slow_seconds), connection.closed_if_interrupted():
+            if connection.identity is not None:
+                await connection.begin()
+            return await super().execute(query, params, **options)
