@@ -113,10 +113,11 @@ class RlsConnection(AsyncConnection[Any]):
         if last is None:
             await super().commit()
             return
-        async with self.closed_if_interrupted(), self.pipeline() if self.pipelines else nullcontext():
-            await self.change_identity(last.identity)
-            await AsyncRawCursor(self).execute(last.sql, last.parameters)
-            await AsyncRawCursor(self).execute("commit")  # psycopg's own would be a round trip more
+        with self.closed_if_interrupted():
+            async with self.pipeline() if self.pipelines else nullcontext():
+                await self.change_identity(last.identity)
+                await AsyncRawCursor(self).execute(last.sql, last.parameters)
+                await AsyncRawCursor(self).execute("commit")  # psycopg's own would be a round trip more
 
     async def close(self) -> None:
         """Go back to the pool, dead or alive: a dead connection that does not come back is never replaced.
