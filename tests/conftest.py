@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from api_main.auth import passwords
 from api_main.auth.generate import generate_signing_key
+from api_main.core.limits.declarations import ELSEWHERE, SIGN_IN, declared_scopes
 from api_main.core.settings import Settings
 from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
@@ -40,6 +41,7 @@ NewPerson = Callable[..., Person]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have a folder of this run's own: pytest's usual one is closed to servers as soon as a second pytest starts."""
+    os.environ["RATE_LIMIT_ENABLED"] = "false"  # of the processes that tests start: they ask often
     if config.option.basetemp is None:
         folder = tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True)
         config.option.basetemp = folder.name
@@ -86,6 +88,12 @@ def signing_key() -> dict[str, Any]:
     return generate_signing_key()
 
 
+def generous_limits() -> dict[str, str]:
+    """Limits that no test notices, but for ten guesses at a password."""
+    noticed = {SIGN_IN}
+    return dict.fromkeys({*ELSEWHERE, *declared_scopes()} - noticed, "1000000/hour")
+
+
 @pytest.fixture(scope="session")
 def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
     return Settings(
@@ -101,6 +109,8 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         public_url="http://api.test",
         log_level="WARNING",
         metrics_port=0,
+        rate_limits=generous_limits(),
+        rate_limit_enabled=True,
     )
 
 

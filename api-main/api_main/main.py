@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
+from api_main.auth.client import Clients
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.read_route import FastLane
 from api_main.auth.resources import add_resources
@@ -20,7 +21,11 @@ from api_main.auth.signing import SigningKeys
 from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.cache import Cache
+from api_main.core.client_address import ClientAddress
 from api_main.core.database import Database
+from api_main.core.limits.declarations import Policy, UnknownLimit
+from api_main.core.limits.limiter import Limiter
+from api_main.core.limits.middleware import RateLimits
 from api_main.core.listening import Listener, listening
 from api_main.core.logging import configure_logging
 from api_main.core.middleware import BodyLimit, CrossOrigin, HeadAsGet, LastResort, RequestContext
@@ -68,6 +73,7 @@ EXPOSED_HEADERS = [
     "Sunset",
     "Server-Timing",
 ]
+RATE_LIMIT_HEADERS = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 # What Supabase's clients send, and must be able to read.
 CLIENT_HEADERS = ["apikey", "X-Client-Info", "X-Supabase-Api-Version"]
 CLIENT_EXPOSED_HEADERS = ["X-Total-Count", "Link", "X-Supabase-Api-Version", "x-sb-error-code"]
@@ -106,6 +112,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(FastLane, routes_of=app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
+    if settings.rate_limit_enabled:
+        policy, clients = Policy(settings.rate_limits), Clients(settings)
+        app.add_middleware(RateLimits, routes_of=app, policy=policy, identify=clients.identify)
     app.add_middleware(HeadAsGet, used_once=USED_ONCE)
     app.add_middleware(Versioning)
     app.add_middleware(LastResort, seconds=settings.request_timeout)
@@ -114,10 +123,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allow_origins=settings.cors_origins,
         allow_methods=METHODS,
         allow_headers=ALLOWED_HEADERS + CLIENT_HEADERS,
-        expose_headers=EXPOSED_HEADERS + CLIENT_EXPOSED_HEADERS,
+        expose_headers=EXPOSED_HEADERS + RATE_LIMIT_HEADERS + CLIENT_EXPOSED_HEADERS,
         max_age=600,
     )
     app.add_middleware(RequestContext, settings=settings)
+    if settings.trusted_proxies:
+        app.add_middleware(ClientAddress, trusted=settings.trusted_proxies, header=settings.proxy_header)
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -131,10 +142,12 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
             open_connections() as supabase,
         ):
-            app.state.cache = Cache(redis)
+            app.state.cache, app.state.limiter = Cache(redis), Limiter(redis)
             add_resources(app, settings, database, client, supabase)
             await database.open()
             listener = Listener(database)
+            if not settings.rate_limit_enabled:
+                log.warning("rate_limits_are_off")
             async with open_gpu(settings) as gpu, open_query_vectors(gpu) as query_vectors:
                 app.state.gpu, app.state.query_vectors = gpu, query_vectors
                 with tracing.tracing("api-main", settings.tracing_variables):
@@ -160,6 +173,8 @@ def _from_environment() -> FastAPI:
         return create_app(Settings(**declared_workers(sys.argv)))
     except ValidationError as error:
         refused = "\n".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors())
+    except UnknownLimit as error:
+        refused = f"RATE_LIMITS: {error}"
     except (ValueError, OSError) as error:
         refused = f"JWT_SIGNING_KEYS: {error}"
     sys.stderr.write(refused + "\n")

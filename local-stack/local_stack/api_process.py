@@ -33,7 +33,8 @@ class ApiProcess(BackgroundProcess):
 
     def start(self, environment: dict[str, str]) -> None:
         """Start uvicorn and return at once; `answers` tells when it is there."""
-        where = ["--host", self._host, "--port", str(self._port)]
+        # Whose word is taken for the client's address, TRUSTED_PROXIES says; uvicorn would take that of this machine.
+        where = ["--host", self._host, "--port", str(self._port), "--no-proxy-headers"]
         how = ["--reload", "--reload-dir", "api-main", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
         self.spawn([sys.executable, "-m", "uvicorn", self._application, *where, *how], environment)
 

@@ -1,32 +1,38 @@
 """Guessing ends after ten failures, for e-mails with and without an account alike."""
 
 import asyncio
-import time
 from collections import Counter
 from typing import Any
 
 import httpx
-import limits.aio.storage.memory
 import pytest
 
 from api_main.auth.errors import TooManyAttempts
-from api_main.auth.lockout import ATTEMPTS, Lockout
+from api_main.auth.lockout import Lockout, lockout
+from api_main.core.limits import storages
+from api_main.core.limits.declarations import Policy
+from api_main.core.limits.limiter import Limiter
+from api_main.core.settings import Settings
 from tests.auth.calls import PASSWORD, assert_refused, change_password, login, new_email, read_me, sign_in
 from tests.clock import Clock
 from tests.conftest import NewPerson
 from tests.people import Person
 
 LIMIT = 10
-WINDOW = 15 * 60
+WINDOW = 60 * 60
 
 
 @pytest.fixture
 def counting_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the counters."""
-    clock = Clock(time.time())
-    monkeypatch.setattr(limits.aio.storage.memory, "time", clock)
-    monkeypatch.setattr("api_main.auth.lockout.time", clock)
+    clock = Clock()
+    monkeypatch.setattr(storages, "time", clock)
     return clock
+
+
+def counting(by_name: str = "10/hour", by_address: str = "10/hour") -> Lockout:
+    policy = Policy({"sign_in": by_name, "sign_in_address": by_address})
+    return Lockout(Limiter(), policy.named("sign_in"), policy.named("sign_in_address"))
 
 
 async def fail(client: httpx.AsyncClient, email: str, times: int) -> None:
@@ -98,50 +104,90 @@ async def test_accounts_without_an_email_do_not_lock_each_other_out(
 
 
 async def test_a_lock_out_ends_when_its_time_is_over(counting_clock: Clock) -> None:
-    lockout = Lockout()
+    attempts = counting()
     for _ in range(LIMIT):
-        await lockout.begin("grace")
+        await attempts.begin("grace")
     counting_clock.advance(WINDOW - 1)
     with pytest.raises(TooManyAttempts) as refused:
-        await lockout.begin("grace")
-    assert refused.value.headers == {"Retry-After": "2"}
+        await attempts.begin("grace")
+    limit = {"RateLimit-Limit": "10", "RateLimit-Remaining": "0", "RateLimit-Reset": "1"}
+    assert refused.value.headers == {"Retry-After": "1", **limit}
     counting_clock.advance(1)
-    await lockout.begin("grace")
+    await attempts.begin("grace")
 
 
 async def test_attempts_while_locked_out_do_not_prolong_it(counting_clock: Clock) -> None:
-    lockout = Lockout()
+    attempts = counting()
     for second in range(WINDOW):
         counting_clock.advance(1)
         if second < LIMIT:
-            await lockout.begin("grace")
+            await attempts.begin("grace")
         else:
             with pytest.raises(TooManyAttempts):
-                await lockout.begin("grace")
+                await attempts.begin("grace")
     counting_clock.advance(2)
-    await lockout.begin("grace")
+    await attempts.begin("grace")
 
 
 async def test_what_is_over_takes_no_memory(counting_clock: Clock) -> None:
-    lockout = Lockout()
+    attempts = counting()
     for number in range(1000):
-        await lockout.begin(f"unknown {number}")
-    storage: Any = lockout._limiter.storage
-    assert len(storage.storage) == 1000
+        await attempts.begin(f"unknown {number}")
+    near: Any = attempts._limiter._near
     counting_clock.advance(WINDOW + 1)
-    await lockout.begin("the next")
-    await asyncio.sleep(0)  # it sweeps in a task of its own
-    kept = [storage.storage, storage.expirations, storage.events, storage.locks]
-    assert [len(each) for each in kept] == [1, 1, 0, 1]
+    for number in range(501):
+        await attempts.begin(f"another {number}")
+    assert sum(map(len, near._lanes.values())) == 501
 
 
-async def test_a_success_during_a_sweep_breaks_nothing(complaints: list[dict[str, Any]]) -> None:
-    lockout = Lockout()
-    for _ in range(50):
-        await asyncio.gather(*(lockout.begin(f"{number}") for number in range(8)))
-        await asyncio.gather(*(lockout.succeed(f"{number}") for number in range(8)))
-    assert complaints == []
+GUESSES = [f"guess {number}" for number in range(LIMIT + 1)]
 
 
-def test_the_limit_is_ten_in_fifteen_minutes() -> None:
-    assert (ATTEMPTS.amount, ATTEMPTS.get_expiry()) == (LIMIT, WINDOW)
+async def test_one_address_may_not_guess_at_many_accounts(counting_clock: Clock) -> None:
+    attempts = counting()
+    for guess in GUESSES[:LIMIT]:
+        await attempts.begin(guess, "192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        await attempts.begin(GUESSES[LIMIT], "192.0.2.1")
+    await attempts.begin(GUESSES[LIMIT], "192.0.2.2")
+    counting_clock.advance(WINDOW + 1)
+    await attempts.begin(GUESSES[LIMIT], "192.0.2.1")
+
+
+async def test_an_office_that_signs_in_is_not_locked_out() -> None:
+    attempts = counting()
+    for number in range(5 * LIMIT):
+        await attempts.begin(f"colleague {number}", "192.0.2.1")
+        await attempts.succeed(f"colleague {number}", "192.0.2.1")
+
+
+async def test_an_account_of_ones_own_buys_no_more_guesses_at_others() -> None:
+    attempts = counting()
+    for guess in GUESSES[: LIMIT - 1]:
+        await attempts.begin(guess, "192.0.2.1")
+        await attempts.begin("mine", "192.0.2.1")
+        await attempts.succeed("mine", "192.0.2.1")
+    await attempts.begin(GUESSES[LIMIT - 1], "192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        await attempts.begin(GUESSES[LIMIT], "192.0.2.1")
+
+
+async def test_the_networks_of_one_household_are_one_address() -> None:
+    attempts = counting()
+    for number, guess in enumerate(GUESSES[:LIMIT]):
+        await attempts.begin(guess, f"2001:db8:0:7::{number + 1}")
+    with pytest.raises(TooManyAttempts):
+        await attempts.begin(GUESSES[LIMIT], "2001:db8:0:7:1:2:3:4")
+    await attempts.begin("another", "2001:db8:0:8::1")
+
+
+async def test_with_limits_off_nobody_is_locked_out(settings: Settings) -> None:
+    attempts = lockout(Limiter(), settings.model_copy(update={"rate_limit_enabled": False}))
+    for _ in range(5 * LIMIT):
+        await attempts.begin("grace", "192.0.2.1")
+
+
+def test_the_limit_is_ten_an_hour_for_an_email_and_for_an_address() -> None:
+    policy = Policy({})
+    for scope in ("sign_in", "sign_in_address"):
+        assert [(limit.amount, limit.seconds) for limit in policy.named(scope)] == [(LIMIT, WINDOW)]

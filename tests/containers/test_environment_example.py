@@ -25,7 +25,7 @@ FIELDS = {name.upper() for model in MODELS for name in model.model_fields} | set
 DEFAULTS = {
     name: field.default
     for name, field in WorkerSettings.model_fields.items()
-    if not field.is_required() and field.default not in (None, (), [])
+    if not field.is_required() and field.default not in (None, (), [], {})
 }
 
 

@@ -66,7 +66,12 @@ def running(settings: Settings, directory: Path, **changes: Any) -> Iterator[Ser
     port = _free_port()
     log = directory / "api.log"
     command = [sys.executable, "-m", "uvicorn", "api_main.main:app", f"--host={LOOPBACK}", f"--port={port}"]
-    how = ["--no-access-log", "--no-server-header", f"--timeout-graceful-shutdown={GRACE_SECONDS}"]
+    how = [
+        "--no-access-log",
+        "--no-server-header",
+        "--no-proxy-headers",
+        f"--timeout-graceful-shutdown={GRACE_SECONDS}",
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *how], env=_environment(settings, changes), stdout=output, stderr=output, cwd=directory

@@ -1,33 +1,62 @@
-"""Guessing passwords ends after ten tries: per e-mail, whether it has an account or not."""
+"""Guessing passwords ends after ten tries an hour: per e-mail, whether it has an account or not, and per address."""
 
-import time
+from collections.abc import Sequence
+from hashlib import sha256
 
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
-
+from api_main.auth.client import network_of
 from api_main.auth.errors import TooManyAttempts
-
-ATTEMPTS = RateLimitItemPerMinute(10, 15)
+from api_main.core.limits.declarations import SIGN_IN, SIGN_IN_ADDRESS, Limit, Policy
+from api_main.core.limits.limiter import Client, Limiter
+from api_main.core.settings import Settings
 
 
 class Lockout:
-    """Counts attempts to sign in, in a window that opens with the first. Success forgets them."""
+    """Counts attempts to sign in, in a window that opens with the first.
 
-    def __init__(self) -> None:
-        # A count per e-mail, dropped when its window closes. In `limits`' storage a moving window keeps a list
-        # instead, swept with a hop to a thread per e-mail, and a sweep fails if an e-mail is cleared meanwhile.
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+    Success forgets those of the account. Of those of the address it takes back its own alone: who has an account of
+    their own could guess at others for ever.
+    """
 
-    async def begin(self, name: str) -> None:
+    def __init__(self, limiter: Limiter, by_name: Sequence[Limit], by_address: Sequence[Limit]) -> None:
+        self._limiter = limiter
+        self._by_name = by_name
+        self._by_address = by_address
+
+    async def begin(self, name: str, address: str | None = None) -> None:
         """Count one more attempt, before it is known how it ends: a thousand at once are a thousand.
 
         Raises:
             TooManyAttempts: there were too many of late.
         """
-        if not await self._limiter.hit(ATTEMPTS, "sign-in", name):
-            window = await self._limiter.get_window_stats(ATTEMPTS, "sign-in", name)
-            raise TooManyAttempts(retry_after=int(window.reset_time - time.time()) + 1)
+        await self._count(_named(name), self._by_name)
+        if address is not None:
+            await self._count(_at(address), self._by_address)
 
-    async def succeed(self, name: str) -> None:
-        await self._limiter.clear(ATTEMPTS, "sign-in", name)
+    async def succeed(self, name: str, address: str | None = None) -> None:
+        await self._limiter.clear(_named(name), self._by_name)
+        if address is not None:
+            await self._limiter.give_back(_at(address), self._by_address)
+
+    async def _count(self, client: Client, limits: Sequence[Limit]) -> None:
+        if not limits:
+            return
+        verdict = await self._limiter.hit(client, limits)
+        if verdict.is_exceeded:
+            raise TooManyAttempts(retry_after=verdict.reset, headers=verdict.headers)
+
+
+def _named(name: str) -> Client:
+    """Not in so many words: the store of all replicas is no list of e-mails."""
+    return Client(f"name/{sha256(name.encode()).hexdigest()}")
+
+
+def _at(address: str) -> Client:
+    return Client(f"address/{network_of(address)}")
+
+
+def lockout(limiter: Limiter, settings: Settings) -> Lockout:
+    """As the settings have it: with `RATE_LIMIT_ENABLED=false` nothing is counted."""
+    if not settings.rate_limit_enabled:
+        return Lockout(limiter, (), ())
+    policy = Policy(settings.rate_limits)
+    return Lockout(limiter, policy.named(SIGN_IN), policy.named(SIGN_IN_ADDRESS))

@@ -65,11 +65,11 @@ class Redemption:
             TooManyAttempts
             OneTimeTokenInvalid, EmailTaken: see `redeem`.
         """
-        await self._accounts.begin_attempt(email)
+        await self._accounts.begin_attempt(email, address=device.address)
         link = self._tokens.link(email, code)
         async with self._redeeming(kind, link, pkce.PREFIX + link) as redeemed:
             tokens = await self._sign_in(redeemed, device)
-        await self._accounts.forget_attempts(email)
+        await self._accounts.forget_attempts(email, device.address)
         return tokens
 
     async def redeem_for_code(self, kind: LinkType, link: str) -> str | None:

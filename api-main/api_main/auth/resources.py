@@ -12,6 +12,7 @@ from api_main.auth.administration import Administration
 from api_main.auth.api_keys import ApiKeys
 from api_main.auth.issuers import configured_issuers, own_issuer_name, supabase_issuer_name
 from api_main.auth.links import EmailLinks
+from api_main.auth.lockout import lockout
 from api_main.auth.mail.sender import Mailbox, SmtpSender
 from api_main.auth.one_time_tokens import OneTimeTokens
 from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
@@ -55,7 +56,7 @@ def add_resources(
         assert keys is not None  # the settings insist on them
         _add_accounts(app, settings, database, keys)
     else:
-        app.state.account_service = SupabaseAccounts(settings, supabase)
+        app.state.account_service = SupabaseAccounts(settings, supabase, lockout(app.state.limiter, settings))
 
 
 def _revocations(settings: Settings, database: Database) -> Revocations:
@@ -66,7 +67,8 @@ def _revocations(settings: Settings, database: Database) -> Revocations:
 
 def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: SigningKeys) -> None:
     issuer = own_issuer_name(settings)
-    accounts = Accounts(database, TokenIssuer(keys, issuer=issuer, lifetime=settings.access_token_seconds), settings)
+    issuing = TokenIssuer(keys, issuer=issuer, lifetime=settings.access_token_seconds)
+    accounts = Accounts(database, issuing, settings, lockout(app.state.limiter, settings))
     sender = SmtpSender(settings.smtp_url, settings.mail_from) if settings.smtp_url else Mailbox()
     tokens = OneTimeTokens(keys.derive("one-time tokens"), settings)
     links = EmailLinks(database, tokens, sender, issuer, settings)

@@ -41,6 +41,7 @@ from api_main.auth.user_object import Tokens, UserObject
 from api_main.core.database import RlsSession
 from api_main.core.envelope import Success
 from api_main.core.errors import NotFound, TooManyRequests, ValidationFailed
+from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, errors
 
 router = APIRouter(prefix="/auth", tags=["auth"])
@@ -55,6 +56,7 @@ KEEPER = (TooManyRequests, AuthUnavailable)
     summary="Create an account, and sign in where e-mails need no confirmation",
     responses=errors(*BODY, *KEEPER, EmailTaken, WeakPassword, SignUpDisabled),
 )
+@shared_limit("10/hour", scope="sign_up")
 async def register(
     form: Register, service: CurrentAccountService, device: CurrentDevice, later: Later
 ) -> Success[Tokens | UserObject]:

@@ -46,11 +46,11 @@ class NewAccount:
 class Accounts:
     """The accounts of standalone mode. Each call is one transaction as `auth_admin`, or a few."""
 
-    def __init__(self, database: Database, tokens: TokenIssuer, settings: Settings) -> None:
+    def __init__(self, database: Database, tokens: TokenIssuer, settings: Settings, lockout: Lockout) -> None:
         self._database = database
         self._tokens = tokens
         self._settings = settings
-        self._lockout = Lockout()
+        self._lockout = lockout
 
     async def sign_up(self, form: NewAccount, device: Device) -> Tokens | UserObject:
         """Create an account: signed in where e-mails need no confirmation, else its user object.
@@ -101,13 +101,13 @@ class Accounts:
             AccountDisabled, EmailNotConfirmed: said only to those who know the password.
             TooManyAttempts: too many of them failed of late.
         """
-        await self.begin_attempt(email)
+        await self.begin_attempt(email, address=device.address)
         async with self._database.session(AUTH_ADMIN) as session:
             user = await repository.find_user(session, email)
         hashed = user.encrypted_password if user else None
         if not await passwords.verify_password(password, hashed) or user is None:
             raise _failed(InvalidCredentials(), user)
-        await self._lockout.succeed(email)
+        await self.forget_attempts(email, device.address)
         async with self._database.session(AUTH_ADMIN) as session:
             if not await repository.may_sign_in(session, user.id):
                 raise _failed(AccountDisabled(), user)
@@ -176,21 +176,23 @@ class Accounts:
         identities = await repository.get_identities(session, [signed_in.user.id])
         return self._tokens.issue(signed_in, identities[signed_in.user.id])
 
-    async def begin_attempt(self, name: str, subject: UUID | None = None) -> None:
+    async def begin_attempt(self, name: str, subject: UUID | None = None, address: str | None = None) -> None:
         """Count one more attempt to guess a secret of the account of this name: its e-mail, or its id.
+
+        `address` is that of somebody who has not shown yet who they are.
 
         Raises:
             TooManyAttempts
         """
         try:
-            await self._lockout.begin(name)
+            await self._lockout.begin(name, address)
         except TooManyAttempts:
             record(SecurityEvent.LOCKED_OUT, subject=subject)
             raise
 
-    async def forget_attempts(self, name: str) -> None:
+    async def forget_attempts(self, name: str, address: str | None = None) -> None:
         """The secret was right: earlier mistakes no longer count."""
-        await self._lockout.succeed(name)
+        await self._lockout.succeed(name, address)
 
     async def _add(self, session: RlsSession, user: User, device: Device) -> Tokens | UserObject:
         identities = await repository.add_user(session, user)

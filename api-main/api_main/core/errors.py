@@ -99,8 +99,15 @@ class ValidationFailed(ApiError):
 class TooManyRequests(ApiError):
     code, status, message = "too_many_requests", 429, "Too many requests. Try again later."
 
-    def __init__(self, message: str | None = None, *, retry_after: int = RETRY_SECONDS) -> None:
-        super().__init__(message, headers={"Retry-After": str(max(1, retry_after))})
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: int = RETRY_SECONDS,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`headers` are those of the limit that was hit, where it is another than the client's own."""
+        super().__init__(message, headers={"Retry-After": str(max(1, retry_after)), **(headers or {})})
 
 
 class InternalError(ApiError):

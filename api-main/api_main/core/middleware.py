@@ -54,7 +54,7 @@ class RequestContext:
         self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
@@ -62,6 +62,9 @@ class RequestContext:
         state["request_id"] = request_id
         address = scope["client"][0] if scope["client"] else None
         request_facts.set({"request_id": request_id, "address": address})
+        if scope["type"] == "websocket":
+            await self.app(scope, receive, send)
+            return
         timings = Timings()
         current_timings.set(timings)
         METER.in_flight += 1

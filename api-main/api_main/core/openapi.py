@@ -11,7 +11,9 @@ from api_main.core.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
     InternalError,
+    ServiceUnavailable,
     TimedOut,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
     ValidationFailed,
@@ -20,10 +22,15 @@ from api_main.core.errors import (
 Responses = dict[int | str, dict[str, Any]]
 
 # What any route may answer, and any that reads a body.
-ALWAYS = (InternalError, DatabaseUnavailable, TimedOut)
+ALWAYS = (TooManyRequests, InternalError, DatabaseUnavailable, TimedOut)
 BODY = (BadRequest, BodyTooLarge, UnsupportedMediaType, ValidationFailed)
 
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "The version, for `If-Match`"}}
+RATE_LIMIT = {
+    "RateLimit-Limit": {"schema": {"type": "integer"}, "description": "Requests that the window allows"},
+    "RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "How many of them are left"},
+    "RateLimit-Reset": {"schema": {"type": "integer"}, "description": "Seconds until the window is over"},
+}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where it can be read"}}
 
 
@@ -59,8 +66,11 @@ def operation_id(route: APIRoute) -> str:
 def _headers(error: type[ApiError]) -> dict[str, Any]:
     if error.status == Unauthenticated.status:
         return {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750, section 3"}}
-    if error.status in {429, 503}:
-        return {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}}
+    wait = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}}
+    if error.status == TooManyRequests.status:
+        return wait | RATE_LIMIT
+    if error.status == ServiceUnavailable.status:
+        return wait
     return {}
 
 

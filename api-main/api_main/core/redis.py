@@ -98,7 +98,7 @@ class RedisServer:
                 await returned()
             self.is_here = not self._is_suspected
             if self._was_logged and self.is_here:
-                log.info("redis_is_back")
+                log.warning("redis_is_back")  # whoever was told the one must be told the other
                 self._was_logged = False
             while not self._is_suspected:
                 await self._hear(pubsub)

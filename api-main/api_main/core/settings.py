@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api_main.core.limits.settings import LimitSettings
 from api_main.core.telemetry import TelemetrySettings
 
 # The values that `.env.example` shows: fine on a laptop, a stop anywhere else.
@@ -69,7 +70,7 @@ class TrustedIssuer(BaseModel):
     roles: tuple[str, ...] = ("authenticated",)
 
 
-class Settings(TelemetrySettings, BaseSettings):
+class Settings(LimitSettings, TelemetrySettings, BaseSettings):
     model_config = ENVIRONMENT_FILE
     serves_requests: ClassVar[bool] = True
 

@@ -8,6 +8,7 @@ from api_main.auth.dependencies import CALLER, get_principal
 from api_main.auth.scopes import Scope
 from api_main.core.envelope import Success
 from api_main.core.errors import BodyTooLarge, UnsupportedMediaType
+from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, errors
 from api_main.gpu.dependencies import CurrentGpu
 from api_main.gpu.errors import GpuUnavailable, ModelNotFound
@@ -61,6 +62,7 @@ CheckedPicture = Annotated[bytes, Depends(read_picture)]
     responses=THUMBNAIL,
     openapi_extra=EXAMPLE,
 )
+@shared_limit("30/minute", scope="images")
 async def create_thumbnail(
     picture: CheckedPicture, wanted: Annotated[ThumbnailQuery, Query()], gpu: CurrentGpu
 ) -> Response:
@@ -68,5 +70,6 @@ async def create_thumbnail(
 
 
 @router.post("/hash", summary="Tell what a picture looks like", responses=ERRORS, openapi_extra=EXAMPLE)
+@shared_limit("30/minute", scope="images")
 async def hash_image(picture: CheckedPicture, gpu: CurrentGpu) -> Success[ImageHash]:
     return Success(data=ImageHash(hash=await service.perceptual_hash(gpu, picture)))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from api_main.auth.dependencies import superuser_for
 from api_main.auth.scopes import Scope
 from api_main.core.errors import UnsupportedMediaType
+from api_main.core.limits.declarations import shared_limit
 from api_main.gpu.dependencies import CurrentGpu
 from api_main.inference.document import ANSWER, REQUEST
 from service_wire.tensors import HEADER_LENGTH
@@ -34,6 +35,7 @@ MEDIA_TYPES = ("application/json", "application/octet-stream")
     responses=ANSWER,
     openapi_extra=REQUEST,
 )
+@shared_limit("60/minute", scope="inference")
 async def infer(
     model: ModelName,
     gpu: CurrentGpu,

@@ -15,6 +15,7 @@ from api_main.auth.scopes import Scope
 from api_main.core.database import Database, RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, UnsupportedMediaType, ValidationFailed
+from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, LOCATION, Responses, errors, errors_beside_a_stream
 from api_main.core.settings import Settings
 from api_main.idempotency.errors import KEY_ERRORS
@@ -73,6 +74,7 @@ async def list_jobs(wanted: Annotated[JobListQuery, Query()], session: JobReadin
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Queue a job", responses={**CREATE_ERRORS, **ACCEPTED})
+@shared_limit("20/minute", scope="jobs")
 async def create_job(
     form: Annotated[JobForm, Body(openapi_examples=FORM_EXAMPLES)],
     session: JobCreation,
@@ -91,6 +93,7 @@ async def create_job(
     responses={**CREATE_ERRORS, **ACCEPTED},
     openapi_extra={"requestBody": FILE_BODY},
 )
+@shared_limit("20/minute", scope="jobs")
 async def import_file(
     wanted: Annotated[ImportQuery, Query()],
     session: FileImporting,
@@ -115,6 +118,7 @@ async def import_file(
     responses={**CREATE_ERRORS, **ACCEPTED},
     openapi_extra={"requestBody": ARCHIVE_BODY},
 )
+@shared_limit("20/minute", scope="jobs")
 async def process_archive(
     wanted: Annotated[PictureOptions, Query()],
     session: PictureProcessing,

@@ -11,6 +11,7 @@ from api_main.auth.scopes import Scope
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, ValidationFailed
+from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, ETAG, LOCATION, errors
 from api_main.core.preconditions import IfMatch, etag, expected_versions
 from api_main.idempotency.errors import KEY_ERRORS
@@ -63,6 +64,7 @@ async def create_task(
     summary="Create, change and delete up to 1,000 tasks, all or nothing",
     responses={**errors(*CALLER, *BODY, *KEY_ERRORS, TaskNotFound, TaskChanged), 200: {"headers": REPLAYED_HEADER}},
 )
+@shared_limit("20/minute", scope="bulk")
 async def write_tasks(bulk: Bulk, session: TaskCreation) -> Success[BulkResult]:
     return Success(data=await service.write_bulk(session, bulk))
 

@@ -2,8 +2,9 @@
 
 import time
 from hashlib import sha256
+from uuid import UUID
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from api_main.auth.errors import InvalidToken
 from api_main.auth.personal_tokens import repository
@@ -26,6 +27,7 @@ class PersonalTokenVerifier:
         """A revoked token, or one whose owner is banned, is refused after this time at the latest."""
         self._database = database
         self._known: TTLCache[str, Principal] = TTLCache(REMEMBERED_TOKENS, remembered_seconds)
+        self._owners: LRUCache[str, UUID] = LRUCache(REMEMBERED_TOKENS)
 
     async def verify(self, token: str) -> Principal:
         """The principal of a token.
@@ -42,7 +44,12 @@ class PersonalTokenVerifier:
         if found is None:
             raise InvalidToken
         principal = self._known[digest] = _to_principal(found)
+        self._owners[digest] = principal.subject
         return principal
+
+    def owner_of(self, token: str) -> UUID | None:
+        """Who used this token before, whatever has become of it since. It lets nobody in."""
+        return self._owners.get(digest_of(token))
 
 
 def digest_of(token: str) -> str:

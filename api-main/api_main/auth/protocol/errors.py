@@ -17,6 +17,7 @@ from api_main.core import errors as core
 
 VERSION_HEADER = "X-Supabase-Api-Version"
 VERSION = date(2024, 1, 1)
+PASSED_ON = {"allow", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"}
 
 
 class UserAlreadyExists(auth.EmailTaken):
@@ -125,7 +126,7 @@ def render(error: core.ApiError, headers: Headers) -> Response:
     """The answer for an error, in the form that the caller's version asks for."""
     words = words_for(error)
     message = words.message or error.message
-    extra = {name: value for name, value in error.headers.items() if name.lower() in {"allow", "retry-after"}}
+    extra = {name: value for name, value in error.headers.items() if name.lower() in PASSED_ON}
     extra["x-sb-error-code"] = words.code
     body: dict[str, Any] = {"code": words.status, "error_code": words.code, "msg": message}
     if _knows_version(headers.get(VERSION_HEADER)):

@@ -21,6 +21,7 @@ from api_main.auth.service import Accounts
 from api_main.auth.sessions import Device
 from api_main.auth.user_object import Tokens
 from api_main.core.errors import ApiError
+from api_main.core.limits.declarations import shared_limit
 
 router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_class=JsonRoute)
 
@@ -34,6 +35,7 @@ OAUTH_ERRORS = {400: "invalid_request", 401: "unauthorized_client", 403: "access
 
 
 @router.post("/recover")
+@shared_limit("20/hour", scope="mail")
 async def recover(form: EmailForm, links: Links, redirect_to: RedirectTo, later: Later) -> dict[str, Any]:
     later.do(links.send, LinkType.RECOVERY, _email(form), Destination(redirect_to, form.challenge))
     return {}
@@ -41,6 +43,7 @@ async def recover(form: EmailForm, links: Links, redirect_to: RedirectTo, later:
 
 @router.post("/otp")
 @router.post("/magiclink")
+@shared_limit("20/hour", scope="mail")
 async def send_magic_link(
     form: OtpForm, accounts: CurrentAccounts, links: Links, redirect_to: RedirectTo, later: Later
 ) -> dict[str, Any]:
@@ -52,6 +55,7 @@ async def send_magic_link(
 
 
 @router.post("/resend")
+@shared_limit("20/hour", scope="mail")
 async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later: Later) -> dict[str, Any]:
     email, to = _email(form), Destination(redirect_to, form.challenge)
     match form.type:
@@ -67,6 +71,7 @@ async def resend(form: ResendForm, links: Links, redirect_to: RedirectTo, later:
 
 
 @router.get("/reauthenticate")
+@shared_limit("20/hour", scope="mail")
 async def reauthenticate(caller: Caller, changes: Changes, links: Links, later: Later) -> dict[str, Any]:
     if not (await changes.read(caller)).email:
         raise ProtocolError(NO_EMAIL)
@@ -76,6 +81,7 @@ async def reauthenticate(caller: Caller, changes: Changes, links: Links, later: 
 
 
 @router.post("/verify", response_model=Tokens)
+@shared_limit("30/hour", scope="verify")
 async def verify(form: VerifyForm, redemption: Redeeming, device: CurrentDevice) -> Tokens | JSONResponse:
     if form.phone:
         raise ProtocolError(disabled.PHONE)
@@ -90,6 +96,7 @@ async def verify(form: VerifyForm, redemption: Redeeming, device: CurrentDevice)
 
 
 @router.get("/verify")
+@shared_limit("30/hour", scope="verify")
 async def follow_link(
     redemption: Redeeming,
     device: CurrentDevice,

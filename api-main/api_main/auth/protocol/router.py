@@ -19,6 +19,7 @@ from api_main.auth.protocol.unserved import route_besides
 from api_main.auth.repository import Scope
 from api_main.auth.service import NewAccount
 from api_main.auth.user_object import Tokens, UserObject
+from api_main.core.limits.declarations import shared_limit
 from api_main.core.settings import Settings
 
 router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_class=JsonRoute)
@@ -28,6 +29,7 @@ PASSWORD_MISSING = Words(422, "validation_failed", "Signup requires a valid pass
 
 
 @router.post("/signup")
+@shared_limit("10/hour", scope="sign_up")
 async def sign_up(
     form: SignUp,
     accounts: CurrentAccounts,

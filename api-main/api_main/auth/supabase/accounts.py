@@ -64,13 +64,13 @@ def open_connections() -> httpx.AsyncClient:
 class SupabaseAccounts:
     """See `AccountService`. Each call has a client of its own, which knows one identity at most and forgets it."""
 
-    def __init__(self, settings: Settings, connections: httpx.AsyncClient) -> None:
+    def __init__(self, settings: Settings, connections: httpx.AsyncClient, lockout: Lockout) -> None:
         self._url = supabase_issuer_name(settings)
         self._public_key = settings.supabase_public_key or ""
         self._secret_key = settings.supabase_secret_key
         self._connections = connections
         # Theirs counts by address, and may see ours alone.
-        self._lockout = Lockout()
+        self._lockout = lockout
 
     async def register(
         self,
@@ -88,7 +88,8 @@ class SupabaseAccounts:
 
     async def sign_in(self, email: str, password: str, device: Device) -> Tokens:
         try:
-            tokens = await self._sign_in(self._client(device), {"email": email, "password": password}, {})
+            credentials: SignInWithPasswordCredentials = {"email": email, "password": password}
+            tokens = await self._sign_in(self._client(device), credentials, {}, device.address)
         except ApiError as error:
             record(SecurityEvent.SIGN_IN_FAILED, reason=error.code)
             raise
@@ -137,17 +138,21 @@ class SupabaseAccounts:
         record(SecurityEvent.PASSWORD_CHANGED, subject=caller.principal.subject)
 
     async def _sign_in(
-        self, client: ASupabaseAuthClient, credentials: SignInWithPasswordCredentials, meanings: Meanings
+        self,
+        client: ASupabaseAuthClient,
+        credentials: SignInWithPasswordCredentials,
+        meanings: Meanings,
+        address: str | None = None,
     ) -> Tokens:
         who = str(credentials.get("email") or credentials.get("phone"))
-        await self._lockout.begin(who)
+        await self._lockout.begin(who, address)
         try:
             async with _our_errors(meanings):
                 tokens = _session(await client.sign_in_with_password(credentials))
         except AuthUnavailable:  # nobody has guessed wrong
-            await self._lockout.succeed(who)
+            await self._lockout.succeed(who, address)
             raise
-        await self._lockout.succeed(who)
+        await self._lockout.succeed(who, address)
         return tokens
 
     async def _end(self, client: ASupabaseAuthClient, scope: Scope) -> None:

@@ -10,6 +10,7 @@ from api_main.auth.read_route import ReadRoute
 from api_main.auth.scopes import Scope
 from api_main.core.database import RlsReader
 from api_main.core.errors import InvalidCursor, ValidationFailed
+from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import errors
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused
 from api_main.tasks.errors import TaskNotFound
@@ -40,6 +41,7 @@ CurrentQueryVectors = Annotated[QueryVectors, Depends(get_query_vectors)]
     response_model=SearchPage,
     responses=SEARCH_ERRORS,
 )
+@shared_limit("60/minute", scope="search")
 async def search_tasks(
     wanted: Annotated[TaskSearchQuery, Query()], reader: TaskReader, vectors: CurrentQueryVectors
 ) -> Response:
@@ -52,6 +54,7 @@ async def search_tasks(
     response_model=SimilarPage,
     responses=SIMILAR_ERRORS,
 )
+@shared_limit("60/minute", scope="search")
 async def list_similar_tasks(
     task_id: UUID, wanted: Annotated[SimilarQuery, Query()], reader: TaskReader, vectors: CurrentQueryVectors
 ) -> Response:
