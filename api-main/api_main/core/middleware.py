@@ -74,9 +74,8 @@ class RequestContext:
             nonlocal status, waited
             if message["type"] == "http.response.start":
                 status, waited = message["status"], time.perf_counter() - started
-                self._add_headers(message, scope["path"], request_id)
-                if self.tells_timings and timings.is_for_caller:
-                    _add_timings(message, timings.header(waited))
+                told = timings.header(waited) if self.tells_timings and timings.is_for_caller else None
+                self._add_headers(message, scope["path"], request_id, told)
             await send(message)
 
         try:
@@ -87,20 +86,18 @@ class RequestContext:
             milliseconds = round(seconds * 1000, 2)
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
-    def _add_headers(self, message: Message, path: str, request_id: str) -> None:
+    def _add_headers(self, message: Message, path: str, request_id: str, timings: bytes | None) -> None:
         headers: list[tuple[bytes, bytes]] = list(message["headers"])
         if path in DOCUMENTATION:
             headers.append((b"content-security-policy", DOCUMENTATION_POLICY.encode()))
-        given = {name for name, _value in headers}
+        given = dict(headers)
         headers += [header for header in self.headers if header[0] not in given]
         headers.append((b"x-request-id", request_id.encode()))
+        if timings is not None:
+            headers.append((b"server-timing", timings))
+            if ALLOW_ORIGIN in given:  # a script may read them that may read the answer
+                headers.append((b"timing-allow-origin", given[ALLOW_ORIGIN]))
         message["headers"] = headers
-
-
-def _add_timings(message: Message, timings: bytes) -> None:
-    """A browser shows them to scripts of other origins only if it is told to: to those that may read the answer."""
-    allowed = [(b"timing-allow-origin", value) for name, value in message["headers"] if name == ALLOW_ORIGIN]
-    message["headers"] += [(b"server-timing", timings), *allowed]
 
 
 class CrossOrigin(CORSMiddleware):

@@ -140,13 +140,9 @@ class RlsConnection(AsyncConnection[Any]):
         Raises:
             psycopg.Error: what the server said, or that it went away.
         """
-        with tracing.span("prelude", db_role=identity.role):
-            prelude = self.prelude(identity, read_only=True)
-        with Observed(READER, [query.sql for query in queries], self.slow_seconds):
-            return await self._read(prelude, *queries)
-
-    async def _read(self, prelude: Query, *queries: Query) -> list[Rows]:
-        with self.closed_if_interrupted():
+        with Observed(READER, queries, self.slow_seconds), self.closed_if_interrupted():
+            with tracing.span("prelude", db_role=identity.role):
+                prelude = self.prelude(identity, read_only=True)
             if not self.pipelines:
                 return await self._read_in_steps(prelude, *queries)
             try:

@@ -32,6 +32,7 @@ class Observed:
     __slots__ = ("_door", "_slow", "_span", "_started", "_texts")
 
     def __init__(self, door: str, texts: Iterable[Any], slow_seconds: float | None) -> None:
+        """`texts` are statements in any form that psycopg takes, or a `Query` each."""
         self._door = door
         self._texts = texts
         self._slow = slow_seconds
@@ -67,5 +68,6 @@ class Observed:
 
 def shown(text: Any) -> str:
     """A statement as it may be shown."""
+    text = getattr(text, "sql", text)
     plain = text if isinstance(text, str) else text.decode() if isinstance(text, bytes) else type(text).__name__
     return QUOTED.sub("'?'", SPACE.sub(" ", plain).strip())[:LONGEST_TEXT]
