@@ -20,6 +20,7 @@ from api_main.auth import passwords
 from api_main.auth.generate import generate_signing_key
 from api_main.core.limits.declarations import ELSEWHERE, SIGN_IN, declared_scopes
 from api_main.core.settings import Settings
+from api_main.gpu.client import open_gpu
 from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
@@ -27,6 +28,7 @@ from tests.gpu.stand_in import StandIn
 from tests.patience import PATIENCE
 from tests.people import Person, create_person
 from tests.redis_server import LocalRedis, running_redis
+from tests.rls.serving import Service, serve
 
 API_PASSWORD = "api-main-password"
 FAST_BUT_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
@@ -192,6 +194,19 @@ def gpu(served_gpu: tuple[StandIn, str]) -> Iterator[StandIn]:
 def gpu_settings(settings: Settings, gpu: StandIn, served_gpu: tuple[StandIn, str]) -> Settings:
     """Settings of an API that knows the stand-in."""
     return with_gpu(settings, *served_gpu)
+
+
+@pytest.fixture(scope="module")
+async def service_with_gpu(settings: Settings, served_gpu: tuple[StandIn, str]) -> AsyncIterator[Service]:
+    async with serve(with_gpu(settings, *served_gpu)) as service:
+        yield service
+
+
+@pytest.fixture
+async def gpu_http(service_with_gpu: Service, gpu_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An API that has never asked the stand-in for anything."""
+    async with open_gpu(gpu_settings) as service_with_gpu.app.state.gpu:
+        yield service_with_gpu.client
 
 
 def with_gpu(settings: Settings, gpu: StandIn, url: str) -> Settings:

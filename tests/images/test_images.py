@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,13 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_main.core.settings import Settings
 from api_main.images.errors import ImageInvalid, ImageTooLarge
 from api_main.images.inspection import inspect
 from api_main.images.schemas import ImageFormat
 from tests.gpu.stand_in import NOT_AN_IMAGE, StandIn
 from tests.people import Person
-from tests.rls.serving import serve
 from tests.tasks.client import error_of
 
 THUMBNAIL = "/api/v1/images/thumbnail"
@@ -47,9 +44,8 @@ def webp(width: int = 2, height: int = 2) -> bytes:
 
 
 @pytest.fixture
-async def http(gpu_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(gpu_settings) as service:
-        yield service.client
+def http(gpu_http: httpx.AsyncClient) -> httpx.AsyncClient:
+    return gpu_http
 
 
 async def send(

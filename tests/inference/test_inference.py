@@ -1,19 +1,16 @@
 """Tensors for any model: passed on as they are, for superusers and what they have given a token for."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from api_main.core.settings import Settings
 from service_wire.tensors import HEADER_LENGTH, InferRequest, Tensor, decode_response, encode_request
 from tests.conftest import NewPerson
 from tests.gpu.stand_in import StandIn
 from tests.people import Person
-from tests.rls.serving import serve
 from tests.tasks.client import error_of
 
 INFERENCE = "/api/v1/inference"
@@ -22,9 +19,8 @@ JSON = {"inputs": [{"name": "number", "shape": [2], "datatype": "FP32", "data": 
 
 
 @pytest.fixture
-async def http(gpu_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(gpu_settings) as service:
-        yield service.client
+def http(gpu_http: httpx.AsyncClient) -> httpx.AsyncClient:
+    return gpu_http
 
 
 @pytest.fixture

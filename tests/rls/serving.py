@@ -49,11 +49,17 @@ async def serve(settings: Settings, slow_seconds: float | None = None) -> AsyncI
     app = create_app(settings)
     app.get(SLOW_READ)(_slow_read)
     app.post(SLOW_WRITE)(_slow_write)
-    served = app if slow_seconds is None else HastyWithTheSlow(app, slow_seconds)
-    transport = httpx.ASGITransport(served, raise_app_exceptions=False)
+    async with started(app, app if slow_seconds is None else HastyWithTheSlow(app, slow_seconds)) as service:
+        yield service
+
+
+@asynccontextmanager
+async def started(app: FastAPI, served: ASGIApp | None = None) -> AsyncIterator[Service]:
+    """As `serve`. What takes long is an application's first request: the same one may be started time and again."""
+    transport = httpx.ASGITransport(served or app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=settings.public_url) as client,
+        httpx.AsyncClient(transport=transport, base_url="http://api.test") as client,
     ):
         yield Service(app, client)
 

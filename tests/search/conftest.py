@@ -5,26 +5,38 @@ from typing import Any
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 
 from api_main.core.settings import Settings
+from api_main.main import create_app
 from api_main.tasks.search import query_vectors
+from tests.conftest import with_gpu
+from tests.gpu.stand_in import StandIn
 from tests.patience import PATIENCE, eventually
 from tests.people import Person
-from tests.rls.serving import Service, serve
+from tests.rls.serving import Service, started
 from tests.tasks.client import TasksClient
 
 Embedded = Callable[[], Awaitable[None]]
 
 
+@pytest.fixture(scope="module")
+def app_with_gpu(settings: Settings, served_gpu: tuple[StandIn, str]) -> FastAPI:
+    return create_app(with_gpu(settings, *served_gpu).model_copy(update={"database_pool_max": 4}))
+
+
 @pytest.fixture
 async def service(
-    gpu_settings: Settings, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+    app_with_gpu: FastAPI,
+    gpu: StandIn,
+    admin: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Service]:
     """An API that embeds what is written through it."""
     settle(admin)
     monkeypatch.setattr(query_vectors, "PATIENCE_SECONDS", PATIENCE)
-    async with serve(gpu_settings.model_copy(update={"database_pool_max": 4})) as started:
-        yield started
+    async with started(app_with_gpu) as service:
+        yield service
 
 
 @pytest.fixture
