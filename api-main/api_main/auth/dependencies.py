@@ -29,6 +29,8 @@ from api_main.auth.sessions import Device
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
+from api_main.core.resources import resource
+from api_main.core.settings import Settings
 from api_main.core.timings import current_timings
 from service_wire import tracing
 
@@ -48,6 +50,13 @@ LIVE = CALLER
 """What any route that needs a live session may answer."""
 
 MAX_AGENT_LENGTH = 512
+
+CurrentSettings = Annotated[Settings, resource("settings")]
+CurrentDatabase = Annotated[Database, resource("database")]
+CurrentRevocations = Annotated[Revocations, resource("revocations")]
+CurrentAccounts = Annotated[Accounts, resource("accounts")]
+CurrentAccountService = Annotated[AccountService, resource("account_service")]
+"""The accounts, whoever keeps them."""
 
 bearer = HTTPBearer(
     bearerFormat="JWT",
@@ -162,29 +171,12 @@ LivePrincipal = Annotated[Principal, Depends(get_live_principal)]
 """The caller, whose session and account were looked up this very moment."""
 
 
-async def get_accounts(request: Request) -> Accounts:
-    accounts: Accounts = request.app.state.accounts
-    return accounts
-
-
-CurrentAccounts = Annotated[Accounts, Depends(get_accounts)]
-
-
 async def get_device(request: Request) -> Device:
     agent = request.headers.get("user-agent")
     return Device(_network_address(request.client.host if request.client else ""), agent and agent[:MAX_AGENT_LENGTH])
 
 
 CurrentDevice = Annotated[Device, Depends(get_device)]
-
-
-async def get_account_service(request: Request) -> AccountService:
-    service: AccountService = request.app.state.account_service
-    return service
-
-
-CurrentAccountService = Annotated[AccountService, Depends(get_account_service)]
-"""The accounts, whoever keeps them."""
 
 
 async def get_live_caller(
@@ -197,14 +189,6 @@ async def get_live_caller(
 
 LiveCaller = Annotated[Caller, Depends(get_live_caller)]
 """As `LivePrincipal`, with the token itself: another service must be told who is asking."""
-
-
-async def get_revocations(request: Request) -> Revocations:
-    revocations: Revocations = request.app.state.revocations
-    return revocations
-
-
-CurrentRevocations = Annotated[Revocations, Depends(get_revocations)]
 
 
 def _network_address(host: str) -> str | None:

@@ -9,15 +9,21 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response, Security
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 
-from api_main.auth.dependencies import CALLER, CurrentRevocations, get_principal, session_for
+from api_main.auth.dependencies import (
+    CALLER,
+    CurrentDatabase,
+    CurrentRevocations,
+    CurrentSettings,
+    get_principal,
+    session_for,
+)
 from api_main.auth.principal import Principal
 from api_main.auth.scopes import Scope
-from api_main.core.database import Database, RlsSession
+from api_main.core.database import RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, UnsupportedMediaType, ValidationFailed
 from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, LOCATION, Responses, errors, errors_beside_a_stream
-from api_main.core.settings import Settings
 from api_main.idempotency.errors import KEY_ERRORS
 from api_main.idempotency.route import REPLAYED_HEADER, IdempotentRoute, creation_for
 from api_main.jobs import service
@@ -43,18 +49,6 @@ ACCEPTED: Responses = {202: {"headers": LOCATION | REPLAYED_HEADER}}
 CREATE_ERRORS = errors(*CALLER, *BODY, *KEY_ERRORS, TooManyJobs)
 
 
-async def get_settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-async def get_database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
-
-
-CurrentSettings = Annotated[Settings, Depends(get_settings)]
-CurrentDatabase = Annotated[Database, Depends(get_database)]
 JobReading = Annotated[RlsSession, session_for(Scope.JOBS_READ)]
 JobWriting = Annotated[RlsSession, session_for(Scope.JOBS_WRITE)]
 JobCreation = Annotated[RlsSession, creation_for(Scope.JOBS_WRITE)]

@@ -23,6 +23,7 @@ from api_main.auth.service import Accounts
 from api_main.auth.sessions import SessionState
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.errors import ApiError, Unauthenticated
+from api_main.core.resources import resource
 
 INVALID_KEY = Words(401, "no_authorization", "Invalid API key")
 NO_SUBJECT = Words(403, "bad_jwt", "invalid claim: missing sub claim")
@@ -99,35 +100,10 @@ async def get_redirect(request: Request, redirect_to: Annotated[str | None, Quer
     return redirects.allowed(redirect_to)
 
 
-async def get_changes(request: Request) -> AccountChanges:
-    changes: AccountChanges = request.app.state.account_changes
-    return changes
-
-
-async def get_links(request: Request) -> EmailLinks:
-    links: EmailLinks = request.app.state.links
-    return links
-
-
-async def get_redemption(request: Request) -> Redemption:
-    redemption: Redemption = request.app.state.redemption
-    return redemption
-
-
-async def get_administration(request: Request) -> Administration:
-    administration: Administration = request.app.state.administration
-    return administration
-
-
-async def get_admin_links(request: Request) -> AdminLinks:
-    links: AdminLinks = request.app.state.admin_links
-    return links
-
-
 Caller = Annotated[Principal, Depends(get_caller)]
 RedirectTo = Annotated[str, Depends(get_redirect)]
-Changes = Annotated[AccountChanges, Depends(get_changes)]
-Links = Annotated[EmailLinks, Depends(get_links)]
-Redeeming = Annotated[Redemption, Depends(get_redemption)]
-Admin = Annotated[Administration, Depends(get_administration)]
-LinksOfAdmin = Annotated[AdminLinks, Depends(get_admin_links)]
+Changes = Annotated[AccountChanges, resource("account_changes")]
+Links = Annotated[EmailLinks, resource("links")]
+Redeeming = Annotated[Redemption, resource("redemption")]
+Admin = Annotated[Administration, resource("administration")]
+LinksOfAdmin = Annotated[AdminLinks, resource("admin_links")]

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from api_main.auth.dependencies import CALLER, reader_for
 from api_main.auth.read_route import ReadRoute
@@ -12,6 +12,7 @@ from api_main.core.database import RlsReader
 from api_main.core.errors import InvalidCursor, ValidationFailed
 from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import errors
+from api_main.core.resources import resource
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused
 from api_main.tasks.errors import TaskNotFound
 from api_main.tasks.search import service
@@ -22,17 +23,10 @@ from api_main.tasks.search.schemas import SearchPage, SimilarPage, SimilarQuery,
 router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=ReadRoute)
 
 TaskReader = Annotated[RlsReader, reader_for(Scope.TASKS_READ)]
+CurrentQueryVectors = Annotated[QueryVectors, resource("query_vectors")]
 
 SEARCH_ERRORS = errors(*CALLER, ValidationFailed, InvalidCursor, InferenceRefused, GpuUnavailable, NoMeaning)
 SIMILAR_ERRORS = errors(*CALLER, ValidationFailed, TaskNotFound, NoMeaning)
-
-
-async def get_query_vectors(request: Request) -> QueryVectors:
-    vectors: QueryVectors = request.app.state.query_vectors
-    return vectors
-
-
-CurrentQueryVectors = Annotated[QueryVectors, Depends(get_query_vectors)]
 
 
 @router.get(
