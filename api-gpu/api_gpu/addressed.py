@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from api_gpu.contract import Engine
+from api_gpu.engine import Engine
 
 
 def engine_of(request: Request) -> Engine:

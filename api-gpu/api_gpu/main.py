@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from api_gpu import metrics
 from api_gpu.access_log import AccessLog
 from api_gpu.authorization import Authorization
-from api_gpu.contract import Engine
+from api_gpu.engine import Engine, EngineSettings
 from api_gpu.error_answers import handle
 from api_gpu.errors import GpuError
 from api_gpu.log import configure_logging
@@ -42,10 +42,7 @@ ROUTES = [
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that these settings ask for. Whoever brings one of its own need not have onnxruntime."""
-    from api_gpu.engine.engine import Engine as OnnxEngine  # noqa: PLC0415
-    from api_gpu.engine.settings import EngineSettings  # noqa: PLC0415
-
+    """The engine that these settings ask for."""
     engine_settings = EngineSettings(
         models_dir=settings.models_dir,
         cache_dir=settings.cache_dir,
@@ -56,8 +53,7 @@ def open_engine(settings: Settings) -> Engine:
         token_budget=settings.token_budget,
         threads=settings.threads,
     )
-    engine: Engine = OnnxEngine(engine_settings, PrometheusObserver())
-    return engine
+    return Engine(engine_settings, PrometheusObserver())
 
 
 def create_app(settings: Settings, open_engine: OpenEngine = open_engine) -> Starlette:

@@ -1,7 +1,8 @@
-"""The application on a real socket, with an engine that the tests can look into."""
+"""The application on a real socket, with the real engine, which the tests can look into."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from api_gpu.main import create_app
 from api_gpu.settings import Settings
 from service_wire.service_token import generate_key, public_keys
 from tests.gpu_server.caller import Caller
-from tests.gpu_server.stand_in import StandIn
+from tests.gpu_server.watched import Watched, write_models
 from tests.serving import serve
 
 MOST = 1024 * 1024
@@ -23,14 +24,22 @@ def service_key() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def gpu_settings(service_key: dict[str, Any]) -> Settings:
+def gpu_settings(service_key: dict[str, Any], built_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    models_dir = tmp_path_factory.mktemp("models")
+    write_models(models_dir)
     keys = json.dumps(public_keys(service_key))
-    return Settings(_env_file=None, service_token_keys=keys, gpu_max_body_bytes=MOST)
+    return Settings(
+        _env_file=None,
+        service_token_keys=keys,
+        gpu_max_body_bytes=MOST,
+        models_dir=models_dir,
+        cache_dir=built_models,
+    )
 
 
 @pytest.fixture(scope="module")
 def gpu_app(gpu_settings: Settings) -> Starlette:
-    return create_app(gpu_settings, lambda _settings: StandIn())
+    return create_app(gpu_settings, Watched)
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +49,11 @@ def gpu_url(gpu_app: Starlette) -> Iterator[str]:
 
 
 @pytest.fixture
-def engine(gpu_app: Starlette, gpu_url: str) -> StandIn:
+def engine(gpu_app: Starlette, gpu_url: str) -> Watched:
     """What the served application calls."""
-    stand_in: StandIn = gpu_app.state.engine
-    stand_in.loaded.clear()
-    stand_in.deadlines.clear()
-    return stand_in
+    watched: Watched = gpu_app.state.engine
+    watched.deadlines.clear()
+    return watched
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from api_gpu.authorization import OPEN_PATHS
 from api_gpu.main import ROUTES
 from service_wire.service_token import ServiceTokenIssuer, generate_key
-from tests.gpu_server.stand_in import StandIn
+from tests.gpu_server.watched import Watched
 
 PATH = "/v2/models/slow/infer"
 CLOSED = sorted({route.path for route in ROUTES} - OPEN_PATHS)
@@ -29,7 +29,7 @@ def test_health_and_metrics_need_no_token(anybody: httpx.Client, path: str) -> N
 @pytest.mark.parametrize("path", CLOSED)
 def test_every_other_route_does(anybody: httpx.Client, path: str) -> None:
     for method in ("GET", "POST"):
-        response = anybody.request(method, path.format(model="identity", version="1"))
+        response = anybody.request(method, path.format(model="INT8", version="1"))
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"
         assert "error" in response.json()
@@ -42,7 +42,7 @@ def test_so_does_what_does_not_exist(anybody: httpx.Client) -> None:
 def header(name: str, key: dict[str, Any]) -> list[tuple[str, str]]:
     token = ServiceTokenIssuer(key).issue(f"POST {PATH}")
     stranger = ServiceTokenIssuer(generate_key()).issue(f"POST {PATH}")
-    elsewhere = ServiceTokenIssuer(key).issue("POST /v2/models/identity/infer")
+    elsewhere = ServiceTokenIssuer(key).issue("POST /v2/models/INT8/infer")
     of_another_method = ServiceTokenIssuer(key).issue(f"GET {PATH}")
     headers = {
         "a stranger's": [f"Bearer {stranger}"],
@@ -65,7 +65,7 @@ def header(name: str, key: dict[str, Any]) -> list[tuple[str, str]]:
     ],
 )  # fmt: skip
 def test_a_token_that_is_not_good_starts_nothing(
-    anybody: httpx.Client, engine: StandIn, service_key: dict[str, Any], name: str
+    anybody: httpx.Client, engine: Watched, service_key: dict[str, Any], name: str
 ) -> None:
     headers = [(key.encode(), value.encode()) for key, value in header(name, service_key)]
     response = anybody.post(PATH, json={"inputs": []}, headers=headers)

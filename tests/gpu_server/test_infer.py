@@ -21,42 +21,43 @@ from service_wire.tensors import (
 )
 from tests.gpu_server.caller import Caller
 from tests.gpu_server.conftest import MOST
-from tests.gpu_server.stand_in import StandIn
+from tests.gpu_server.watched import Watched
 
-URL = "/v2/models/identity/infer"
+URL = "/v2/models/INT8/infer"
 ONE = {"name": "x", "datatype": "INT8", "shape": [1], "data": [1]}
+SAME = {**ONE, "name": "y"}
 
 
 def test_json_in_json_out(caller: Caller) -> None:
-    response = caller.infer("identity", id="r", inputs=[ONE], parameters={"anything": "goes"})
+    response = caller.infer("INT8", id="r", inputs=[ONE], parameters={"anything": "goes"})
     assert response.headers["content-type"] == "application/json"
     assert HEADER_LENGTH not in response.headers
-    assert response.json() == {"model_name": "identity", "model_version": "1", "id": "r", "outputs": [ONE]}
+    assert response.json() == {"model_name": "INT8", "model_version": "1", "id": "r", "outputs": [SAME]}
 
 
 def test_one_output_may_be_binary_and_the_rest_not(caller: Caller) -> None:
-    tensors = [Tensor(name, np.array([number], np.uint16)) for number, name in enumerate("abc")]
-    outputs = (RequestedOutput("c"), RequestedOutput("a", {"binary_data": True}))
-    body, headers = encode_request(InferRequest(id=None, inputs=tuple(tensors), outputs=outputs))
-    response = caller.post(URL, content=body, headers=headers)
+    pair = tuple(Tensor(name, np.array([[1, 2, 3, 4]], np.int32)) for name in ("INPUT0", "INPUT1"))
+    outputs = (RequestedOutput("OUTPUT1"), RequestedOutput("OUTPUT0", {"binary_data": True}))
+    body, headers = encode_request(InferRequest(id=None, inputs=pair, outputs=outputs))
+    response = caller.post("/v2/models/add-sub/infer", content=body, headers=headers)
     head = json.loads(response.content[: int(response.headers[HEADER_LENGTH])])
     assert head["outputs"] == [
-        {"name": "c", "shape": [1], "datatype": "UINT16", "data": [2]},
-        {"name": "a", "shape": [1], "datatype": "UINT16", "parameters": {"binary_data_size": 2}},
+        {"name": "OUTPUT1", "shape": [1, 4], "datatype": "INT32", "data": [0, 0, 0, 0]},
+        {"name": "OUTPUT0", "shape": [1, 4], "datatype": "INT32", "parameters": {"binary_data_size": 16}},
     ]
-    assert response.content.endswith(b"}\0\0")
+    assert response.content.endswith(b"}" + np.array([2, 4, 6, 8], "<i4").tobytes())
 
 
 def test_what_json_cannot_carry_may_be_had_as_binary(caller: Caller) -> None:
-    tensor = Tensor("x", np.array([np.nan, 1], np.float32))
+    url, tensor = "/v2/models/FP64/infer", Tensor("x", np.array([np.nan, 1]))
     body, headers = encode_request(InferRequest(id=None, inputs=(tensor,)))
-    response = caller.post(URL, content=body, headers=headers)
+    response = caller.post(url, content=body, headers=headers)
     assert (response.status_code, response.json()) == (
         400,
-        {"error": "Tensor 'x': JSON cannot carry its NaN or infinity."},
+        {"error": "Tensor 'y': JSON cannot carry its NaN or infinity."},
     )
     body, headers = encode_request(InferRequest(id=None, inputs=(tensor,), parameters=BINARY_OUTPUT))
-    response = caller.post(URL, content=body, headers=headers)
+    response = caller.post(url, content=body, headers=headers)
     (output,) = decode_response(response.content, int(response.headers[HEADER_LENGTH])).outputs
     np.testing.assert_array_equal(output.array, tensor.array)
 
@@ -94,7 +95,7 @@ def test_a_body_that_grows_too_long_is_refused_without_its_length_known(caller: 
 
 
 def test_a_queue_that_is_full_says_when_to_come_back(caller: Caller) -> None:
-    response = caller.infer("full", inputs=[])
+    response = caller.infer("full", inputs=[ONE])
     assert (response.status_code, response.headers["retry-after"]) == (429, "7")
 
 
@@ -132,19 +133,21 @@ def test_the_caller_chooses_the_coding(header: str, coding: str | None) -> None:
 
 @pytest.mark.parametrize(("coding", "wbits"), [("gzip", 31), ("deflate", 15)])
 def test_a_large_answer_is_packed_as_asked(caller: Caller, coding: str, wbits: int) -> None:
-    many: dict[str, Any] = {**ONE, "shape": [100_000], "data": [1] * 100_000}
-    request = caller.build_request("POST", URL, json={"inputs": [many]}, headers={"Accept-Encoding": coding})
+    many: dict[str, Any] = {"name": "x", "datatype": "INT32", "shape": [1, 100_000], "data": [1] * 100_000}
+    request = caller.build_request(
+        "POST", "/v2/models/INT32/infer", json={"inputs": [many]}, headers={"Accept-Encoding": coding}
+    )
     with_token = caller.send(request, stream=True)
     packed = b"".join(with_token.iter_raw())
     assert with_token.headers["content-encoding"] == coding
     assert with_token.headers["vary"] == "Accept-Encoding"
-    assert json.loads(zlib.decompress(packed, wbits))["outputs"] == [many]
+    assert json.loads(zlib.decompress(packed, wbits))["outputs"] == [{**many, "name": "y"}]
 
 
 def test_what_breaks_inside_is_an_error_in_the_same_form_and_in_the_log(
-    caller: Caller, engine: StandIn, monkeypatch: pytest.MonkeyPatch
+    caller: Caller, engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_find", None)
+    monkeypatch.setattr(engine, "_residents", None)
     with structlog.testing.capture_logs() as events:
         response = caller.post(URL, json={"inputs": [ONE]}, headers={"X-Request-ID": "id-of-this-one"})
     assert response.status_code == 500
@@ -159,7 +162,7 @@ def test_what_breaks_inside_is_an_error_in_the_same_form_and_in_the_log(
         ("GET", "/v2/nothing", 404),
         ("GET", "/v2/", 404),
         ("GET", URL, 405),
-        ("POST", "/v2/models/..%2Fidentity/infer", 404),
+        ("POST", "/v2/models/..%2FINT8/infer", 404),
     ],
 )
 def test_what_is_not_served_is_an_error_in_the_same_form(caller: Caller, method: str, path: str, status: int) -> None:
@@ -173,20 +176,24 @@ def test_a_malformed_question_for_the_index_is_refused(caller: Caller, body: byt
     assert caller.post("/v2/repository/index", content=body).status_code == 400
 
 
-def test_the_index_may_be_of_what_is_ready(caller: Caller, engine: StandIn) -> None:
-    engine.loaded.add("add-sub")
+def test_the_index_may_be_of_what_is_ready(caller: Caller) -> None:
+    caller.post("/v2/repository/models/add-sub/load")
+    caller.post("/v2/repository/models/INT8/unload")
     ready = caller.post("/v2/repository/index", json={"ready": True}).json()
-    assert [(entry["name"], entry["version"]) for entry in ready] == [("add-sub", "1"), ("add-sub", "2")]
+    assert {"name": "add-sub", "version": "2", "state": "READY", "reason": ""} in ready
+    assert {entry["state"] for entry in ready} == {"READY"}
     everything = caller.post("/v2/repository/index").json()
-    assert {"name": "identity", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"} in everything
+    assert {"name": "INT8", "version": "1", "state": "UNAVAILABLE", "reason": "not loaded"} in everything
 
 
 @pytest.mark.parametrize(("model", "reason"), [("none", "There is no model"), ("add-sub", "is not loaded")])
-def test_a_model_that_is_not_ready_says_why(caller: Caller, engine: StandIn, model: str, reason: str) -> None:
+def test_a_model_that_is_not_ready_says_why(caller: Caller, model: str, reason: str) -> None:
+    caller.post(f"/v2/repository/models/{model}/unload")
     response = caller.get(f"/v2/models/{model}/ready")
     assert response.status_code == 400
     assert reason in response.json()["error"]
 
 
 def test_a_model_called_stats_does_not_hide_the_statistics(caller: Caller) -> None:
-    assert len(caller.get("/v2/models/stats").json()["model_stats"]) > 1
+    caller.infer("INT8", inputs=[ONE])
+    assert "INT8" in {entry["name"] for entry in caller.get("/v2/models/stats").json()["model_stats"]}

@@ -12,11 +12,12 @@ import pytest
 
 from service_wire.service_token import DEADLINE_HEADER, ServiceTokenIssuer
 from tests.gpu_server.caller import Caller
-from tests.gpu_server.stand_in import StandIn
+from tests.gpu_server.watched import Watched
 from tests.patience import PATIENCE, wait_until
 
 SLOW = "/v2/models/slow/infer"
-FAST = "/v2/models/identity/infer"
+FAST = "/v2/models/INT8/infer"
+ONE = {"inputs": [{"name": "x", "datatype": "INT8", "shape": [1], "data": [1]}]}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def request(key: dict[str, Any], path: str, body: bytes, *, length: int | None =
 
 @pytest.mark.parametrize("how", ["close", "half-close", "reset"])
 def test_work_is_withdrawn_when_its_caller_hangs_up(
-    connection: socket.socket, engine: StandIn, service_key: dict[str, Any], how: str
+    connection: socket.socket, engine: Watched, service_key: dict[str, Any], how: str
 ) -> None:
     withdrawn = engine.withdrawn
     connection.sendall(request(service_key, SLOW, b'{"inputs": []}'))
@@ -50,22 +51,22 @@ def test_work_is_withdrawn_when_its_caller_hangs_up(
 
 
 def test_a_caller_that_goes_in_the_middle_of_its_body_starts_nothing(
-    connection: socket.socket, engine: StandIn, caller: Caller, service_key: dict[str, Any]
+    connection: socket.socket, engine: Watched, caller: Caller, service_key: dict[str, Any]
 ) -> None:
     connection.sendall(request(service_key, SLOW, b'{"inputs"', length=1000))
     connection.close()
-    assert caller.infer("identity", inputs=[]).status_code == 200
+    assert caller.post(FAST, json=ONE).status_code == 200
     assert len(engine.deadlines) == 1  # of the second alone
 
 
-def test_the_answer_to_one_who_waits_does_not_depend_on_others(engine: StandIn, caller: Caller) -> None:
+def test_the_answer_to_one_who_waits_does_not_depend_on_others(engine: Watched, caller: Caller) -> None:
     with contextlib.suppress(httpx.ReadTimeout):
         caller.post(SLOW, json={"inputs": []}, timeout=httpx.Timeout(PATIENCE, read=0.2))
-    assert caller.infer("identity", inputs=[]).status_code == 200
+    assert caller.post(FAST, json=ONE).status_code == 200
     wait_until(lambda: engine.waiting == 0)
 
 
-def test_a_deadline_ends_the_wait(engine: StandIn, caller: Caller) -> None:
+def test_a_deadline_ends_the_wait(engine: Watched, caller: Caller) -> None:
     withdrawn = engine.withdrawn
     headers = {DEADLINE_HEADER: "1000"}  # enough to get to the engine with
     response = caller.post(SLOW, json={"inputs": []}, headers=headers)
@@ -74,7 +75,7 @@ def test_a_deadline_ends_the_wait(engine: StandIn, caller: Caller) -> None:
 
 
 def test_a_deadline_ends_the_wait_for_a_body(
-    connection: socket.socket, engine: StandIn, service_key: dict[str, Any]
+    connection: socket.socket, engine: Watched, service_key: dict[str, Any]
 ) -> None:
     whole = request(service_key, FAST, b"{", length=1000)
     connection.sendall(whole.replace(b"Host: gpu", f"{DEADLINE_HEADER}: 100\r\nHost: gpu".encode()))
@@ -82,11 +83,11 @@ def test_a_deadline_ends_the_wait_for_a_body(
     assert engine.deadlines == []
 
 
-def test_the_engine_knows_the_deadline(engine: StandIn, caller: Caller) -> None:
-    caller.post(FAST, json={"inputs": []}, headers={DEADLINE_HEADER: "60000"})
+def test_the_engine_knows_the_deadline(engine: Watched, caller: Caller) -> None:
+    caller.post(FAST, json=ONE, headers={DEADLINE_HEADER: "60000"})
     embedding = {"model": "text-embedding", "input": "x"}
     caller.post("/v1/embeddings", json=embedding, headers={DEADLINE_HEADER: "60000"})
-    caller.infer("identity", inputs=[])
+    caller.post(FAST, json=ONE)
     first, second, third = engine.deadlines
     assert first is not None
     assert second is not None
@@ -94,8 +95,8 @@ def test_the_engine_knows_the_deadline(engine: StandIn, caller: Caller) -> None:
     assert third is None
 
 
-def test_a_deadline_that_has_passed_starts_nothing(engine: StandIn, caller: Caller) -> None:
-    response = caller.post(FAST, json={"inputs": []}, headers={DEADLINE_HEADER: "0"})
+def test_a_deadline_that_has_passed_starts_nothing(engine: Watched, caller: Caller) -> None:
+    response = caller.post(FAST, json=ONE, headers={DEADLINE_HEADER: "0"})
     assert response.status_code == 504
     assert engine.deadlines == []
 
@@ -109,10 +110,10 @@ def test_openais_clients_are_told_in_their_form(caller: Caller) -> None:
 @pytest.mark.parametrize("header", ["soon", "-1", "1.5", "", "²"])
 def test_a_deadline_is_a_number_of_milliseconds(caller: Caller, header: str) -> None:
     headers = [(DEADLINE_HEADER.encode(), header.encode())]
-    response = caller.post(FAST, json={"inputs": []}, headers=headers)
+    response = caller.post(FAST, json=ONE, headers=headers)
     assert (response.status_code, DEADLINE_HEADER in response.json()["error"]) == (400, True)
 
 
 def test_a_deadline_in_the_distant_future_is_one(caller: Caller) -> None:
     headers = {DEADLINE_HEADER: "9" * 100}
-    assert caller.post(FAST, json={"inputs": []}, headers=headers).status_code == 200
+    assert caller.post(FAST, json=ONE, headers=headers).status_code == 200

@@ -10,29 +10,13 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from service_wire.elements import Array
 from tests.gpu_server.caller import Triton
-from tests.gpu_server.stand_in import WIDTH, StandIn
+from tests.gpu_server.watched import ARRAYS, Watched
 
-TEXTS = np.array([b"one", "zwölf".encode(), b"\xff\x00"], np.object_)
-ARRAYS: dict[str, Array] = {
-    "BOOL": np.array([[True, False]]),
-    "UINT8": np.array([0, 255], np.uint8),
-    "UINT16": np.array([0, 2**16 - 1], np.uint16),
-    "UINT32": np.array([0, 2**32 - 1], np.uint32),
-    "UINT64": np.array([0, 2**64 - 1], np.uint64),
-    "INT8": np.array([-128, 127], np.int8),
-    "INT16": np.array([-(2**15), 2**15 - 1], np.int16),
-    "INT32": np.array([[-(2**31)], [2**31 - 1]], np.int32),
-    "INT64": np.array([-(2**63), 2**63 - 1], np.int64),
-    "FP16": np.array([0.5, -1.0], np.float16),
-    "FP32": np.array([[0.1, -1e30]], np.float32),
-    "FP64": np.array([0.1, 1e300], np.float64),
-    "BYTES": np.array([[b"a"], [b""]], np.object_),
-    "nothing": np.empty((0, 3), np.float32),
-}
+TEXTS = np.array([b"one", "zwölf".encode(), b"three words here"], np.object_)
 
 
 @pytest.fixture
-def triton(gpu_url: str, engine: StandIn, service_key: dict[str, Any]) -> Iterator[Triton]:
+def triton(gpu_url: str, engine: Watched, service_key: dict[str, Any]) -> Iterator[Triton]:
     with Triton(gpu_url, service_key) as client:
         yield client
 
@@ -55,7 +39,7 @@ def test_the_server_says_what_it_is(triton: Triton) -> None:
     assert "binary_tensor_data" in metadata["extensions"]
 
 
-def test_a_server_without_its_device_is_alive_and_not_ready(triton: Triton, engine: StandIn) -> None:
+def test_a_server_without_its_device_is_alive_and_not_ready(triton: Triton, engine: Watched) -> None:
     engine.device_problem = "DEVICE is cuda, and there is none"
     try:
         assert triton.is_server_live()
@@ -103,8 +87,8 @@ def test_a_version_may_be_chosen(triton: Triton, version: str) -> None:
 @pytest.mark.parametrize("datatype", ARRAYS)
 def test_every_datatype_goes_there_and_back(triton: Triton, datatype: str, binary: bool) -> None:
     array = ARRAYS[datatype]
-    outputs = [InferRequestedOutput("x", binary_data=binary)]
-    result = triton.infer("identity", [tensor("x", array, binary=binary)], outputs=outputs).as_numpy("x")
+    outputs = [InferRequestedOutput("y", binary_data=binary)]
+    result = triton.infer(datatype, [tensor("x", array, binary=binary)], outputs=outputs).as_numpy("y")
     expected = array if binary or datatype != "BYTES" else np.vectorize(bytes.decode, otypes="O")(array)
     assert result.shape == array.shape
     np.testing.assert_array_equal(result, expected)
@@ -113,19 +97,19 @@ def test_every_datatype_goes_there_and_back(triton: Triton, datatype: str, binar
 @pytest.mark.parametrize("request_coding", [None, "gzip", "deflate"])
 @pytest.mark.parametrize("response_coding", [None, "gzip", "deflate"])
 def test_bodies_may_be_packed(triton: Triton, request_coding: str | None, response_coding: str | None) -> None:
-    array = np.arange(50_000, dtype=np.int32)
+    array = np.arange(50_000, dtype=np.int32).reshape(50, 1000)
     result = triton.infer(
-        "identity",
+        "INT32",
         [tensor("x", array)],
         request_compression_algorithm=request_coding,
         response_compression_algorithm=response_coding,
     )
-    np.testing.assert_array_equal(result.as_numpy("x"), array)
+    np.testing.assert_array_equal(result.as_numpy("y"), array)
 
 
 def test_text_becomes_vectors(triton: Triton) -> None:
     vectors = triton.infer("text-embedding", [tensor("text", TEXTS)]).as_numpy("embedding")
-    assert vectors.shape == (3, WIDTH)
+    assert vectors.shape == (3, 384)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
 
 
@@ -135,33 +119,37 @@ def test_several_requests_may_be_under_way(triton: Triton) -> None:
 
 
 def test_a_model_is_loaded_listed_and_unloaded(triton: Triton) -> None:
-    def ready() -> set[str]:
-        return {entry["name"] for entry in triton.get_model_repository_index() if entry["state"] == "READY"}
+    def ready() -> list[str]:
+        index = triton.get_model_repository_index()
+        return [entry["version"] for entry in index if (entry["name"], entry["state"]) == ("add-sub", "READY")]
 
+    triton.unload_model("add-sub")
     assert not triton.is_model_ready("add-sub")
-    assert ready() == set()
+    assert ready() == []
     triton.load_model("add-sub")
     assert triton.is_model_ready("add-sub")
-    assert triton.is_model_ready("add-sub", "1")
+    assert triton.is_model_ready("add-sub", "2")
+    assert not triton.is_model_ready("add-sub", "1")
     assert not triton.is_model_ready("add-sub", "3")
-    assert ready() == {"add-sub"}
+    assert ready() == ["2"]
     triton.unload_model("add-sub")
     assert not triton.is_model_ready("add-sub")
 
 
 def test_configuration_and_statistics_are_there(triton: Triton) -> None:
-    assert triton.get_model_config("add-sub")["name"] == "add-sub"
-    assert triton.get_model_config("add-sub", "1")["name"] == "add-sub"
-    (of_one,) = triton.get_inference_statistics("add-sub")["model_stats"]
-    assert of_one["name"] == "add-sub"
+    for version in ("1", "2"):
+        triton.infer("add-sub", pair(), model_version=version)
+        config = triton.get_model_config("add-sub", version)
+        assert (config["name"], config["max_batch_size"]) == ("add-sub", 64)
+    assert {entry["version"] for entry in triton.get_inference_statistics("add-sub")["model_stats"]} == {"1", "2"}
     (of_version,) = triton.get_inference_statistics("add-sub", "2")["model_stats"]
-    assert of_version["version"] == "2"
+    assert (of_version["version"], of_version["inference_count"] >= 2) == ("2", True)
     assert len(triton.get_inference_statistics()["model_stats"]) > 1
 
 
 FAILURES: dict[str, tuple[Callable[[Triton], Any], str, str]] = {
-    "no model": (lambda triton: triton.infer("none", pair()), "404", "There is no model 'none'"),
-    "no version": (lambda triton: triton.infer("add-sub", pair(), model_version="9"), "404", "of version '9'"),
+    "no model": (lambda triton: triton.infer("none", pair()), "404", 'There is no model "none"'),
+    "no version": (lambda triton: triton.infer("add-sub", pair(), model_version="9"), "404", 'no version "9"'),
     "no input": (lambda triton: triton.infer("add-sub", pair()[:1]), "400", "INPUT1"),
     "no output": (
         lambda triton: triton.infer("add-sub", pair(), outputs=[InferRequestedOutput("OUTPUT2")]),
@@ -173,11 +161,12 @@ FAILURES: dict[str, tuple[Callable[[Triton], Any], str, str]] = {
         "400",
         "'classification' is not served",
     ),
-    "full": (lambda triton: triton.infer("full", []), "429", "is full"),
-    "cannot load": (lambda triton: triton.load_model("broken"), "503", "its graph is damaged"),
-    "load nothing": (lambda triton: triton.load_model("none"), "404", "There is no model 'none'"),
+    "full": (lambda triton: triton.infer("full", pair()), "429", "is full"),
+    "cannot load": (lambda triton: triton.load_model("broken"), "503", "cannot load it"),
+    "load nothing": (lambda triton: triton.load_model("none"), "404", 'There is no model "none"'),
     "another configuration": (lambda triton: triton.load_model("add-sub", config="{}"), "400", "parameters"),
     "unload nothing": (lambda triton: triton.unload_model("none"), "404", "There is no model"),
+    "configuration of no version": (lambda triton: triton.get_model_config("add-sub", "9"), "404", 'no version "9"'),
     "metadata of nothing": (lambda triton: triton.get_model_metadata("none"), "404", "There is no model"),
     "statistics of nothing": (lambda triton: triton.get_inference_statistics("none"), "404", "There is no model"),
     "not served": (lambda triton: triton.get_trace_settings(), "404", "Not Found"),

@@ -139,13 +139,13 @@ class Engine:
                 versions = tuple(self._repository.versions(model))
                 return ModelMetadata(model, versions, PLATFORM, pipeline.inputs, pipeline.outputs)
 
-    def config(self, model: str) -> dict[str, Any]:
+    def config(self, model: str, version: str | None = None) -> dict[str, Any]:
         """The configuration of a model in memory, in Triton's form.
 
         Raises:
             ModelNotFound, ModelUnavailable: it is not in memory.
         """
-        resident = self._residents.peek(self._residents.resolve(model, None))
+        resident = self._residents.peek(self._residents.resolve(model, version))
         if resident is None:
             raise ModelUnavailable(f'The model "{model}" is not loaded.')
         return as_triton(resident.runnable, PLATFORM)

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api_gpu.addressed import engine_of, model_of
-from api_gpu.contract import TensorMetadata
+from api_gpu.engine import TensorInfo
 from api_gpu.errors import ModelNotFound, ModelUnavailable, NotReady
 
 
@@ -42,18 +42,17 @@ async def ready(request: Request) -> Response:
 
 
 async def config(request: Request) -> Response:
-    """The model's configuration in Triton's form. Raises `ModelNotFound`."""
-    model, _version = model_of(request)
-    return JSONResponse(dict(engine_of(request).config(model)))
+    """The model's configuration in Triton's form. Raises `ModelNotFound`, `ModelUnavailable`."""
+    return JSONResponse(engine_of(request).config(*model_of(request)))
 
 
 async def statistics(request: Request) -> Response:
     """What one model, or all of them, have done since the start, in Triton's form. Raises `ModelNotFound`."""
     model, version = request.path_params.get("model"), request.path_params.get("version")
-    return JSONResponse({"model_stats": [dict(entry) for entry in engine_of(request).statistics(model, version)]})
+    return JSONResponse({"model_stats": engine_of(request).statistics(model, version)})
 
 
-def _described(tensor: TensorMetadata) -> dict[str, object]:
+def _described(tensor: TensorInfo) -> dict[str, object]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 

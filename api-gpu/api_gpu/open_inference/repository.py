@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from api_gpu.addressed import engine_of, model_of
 from api_gpu.bodies import read_body
-from api_gpu.contract import ModelState
+from api_gpu.engine import ModelState
 from api_gpu.errors import InvalidRequest
 from api_gpu.patience import deadline_of, while_connected
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from api_gpu.addressed import engine_of
 from api_gpu.bodies import read_body
-from api_gpu.contract import Engine, ModelMetadata
+from api_gpu.engine import Engine, ModelMetadata
 from api_gpu.openai.errors import InvalidParameter
 from api_gpu.openai.schemas import EmbeddingsRequest
 from api_gpu.patience import deadline_of, while_connected

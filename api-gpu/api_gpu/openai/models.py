@@ -22,7 +22,7 @@ async def retrieve(request: Request) -> Response:
     """One of them. Raises `ModelNotFound`."""
     name = request.path_params["model"]
     if name not in _names(request):
-        raise ModelNotFound(f"There is no model '{name}'.")
+        raise ModelNotFound(f'There is no model "{name}".')
     return JSONResponse(_described(name))
 
 
