@@ -142,7 +142,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
             open_connections() as supabase,
         ):
-            app.state.cache, app.state.limiter = Cache(redis), Limiter(redis)
+            app.state.redis = redis
+            app.state.cache, app.state.limiter = Cache(redis, settings.cache_secret), Limiter(redis)
             add_resources(app, settings, database, client, supabase)
             await database.open()
             listener = Listener(database)

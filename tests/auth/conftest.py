@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import bcrypt
+import cashews.backends.memory
 import httpx
 import pytest
 import respx
 
 from api_main.auth import keys, passwords, verifier
 from api_main.auth.keys import RemoteKeys
+from api_main.core import cache
+from api_main.core.cache import Cache
 from api_main.core.logging import configure_logging
 from api_main.core.settings import Settings
 from tests.auth.calls import PASSWORD
@@ -30,7 +33,8 @@ FULL_COST, FULL_NOBODYS_HASH = passwords.COST, passwords.NOBODYS_HASH  # before 
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of keys and of remembered tokens. PyJWT goes by the true time."""
     clock = Clock()
-    monkeypatch.setattr(keys, "time", clock)
+    for module in (keys, cache, cashews.backends.memory):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(verifier, "time", clock)
     return clock
 
@@ -84,4 +88,4 @@ def removals() -> list[str]:
 
 @pytest.fixture
 def remote_keys(outside: httpx.AsyncClient, clock: Clock, removals: list[str]) -> RemoteKeys:
-    return RemoteKeys(KEYS_URL, outside, lambda: removals.append("removed"))
+    return RemoteKeys(KEYS_URL, outside, Cache(), lambda: removals.append("removed"))

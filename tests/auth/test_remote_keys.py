@@ -9,6 +9,7 @@ import respx
 
 from api_main.auth.errors import KeysUnavailable
 from api_main.auth.keys import COOLDOWN_SECONDS, FRESH_SECONDS, RemoteKeys
+from api_main.core.cache import Cache
 from tests.auth.conftest import KEYS_URL
 from tests.auth.forge import jwks, kids, new_key, public
 from tests.clock import Clock
@@ -51,6 +52,38 @@ async def test_fifty_at_once_wait_for_one_failure(remote_keys: RemoteKeys, mocke
     outcomes = await asyncio.gather(*(remote_keys.find("first", "ES256") for _ in range(50)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {KeysUnavailable}
     assert route.call_count == 1
+
+
+async def test_the_first_to_ask_may_hang_up_during_the_first_fetch(
+    remote_keys: RemoteKeys, mocked: respx.MockRouter
+) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        await answered.wait()
+        return httpx.Response(200, json=jwks(FIRST))
+
+    route = mocked.get(KEYS_URL).mock(side_effect=hang)
+    first = asyncio.create_task(remote_keys.find("first", "ES256"))
+    await asked.wait()
+    first.cancel()
+    await asyncio.wait([first])
+    second = asyncio.create_task(remote_keys.find("first", "ES256"))
+    answered.set()
+    assert kids(await second) == ["first"]
+    assert route.call_count == 1
+
+
+async def test_replicas_fetch_together(mocked: respx.MockRouter, outside: httpx.AsyncClient, clock: Clock) -> None:
+    """One process' cache stands for the one that replicas share; see tests/cache."""
+    shared = Cache()
+    address = mocked.get(KEYS_URL).respond(json=jwks(FIRST))
+    replicas = [RemoteKeys(KEYS_URL, outside, shared, lambda: None) for _ in range(5)]
+    for keys in replicas:
+        assert kids(await keys.find("first", "ES256")) == ["first"]
+        assert await keys.find("unknown", "ES256") == []
+    assert address.call_count == 1
 
 
 async def test_a_new_key_is_found_as_soon_as_the_cooldown_is_over(

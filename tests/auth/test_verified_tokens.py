@@ -14,6 +14,7 @@ from api_main.auth.issuers import USER_ROLES, Issuer
 from api_main.auth.keys import FRESH_SECONDS, FixedKeys, RemoteKeys, VerificationKey
 from api_main.auth.principal import Principal
 from api_main.auth.verifier import TokenVerifier
+from api_main.core.cache import Cache
 from tests.auth.forge import claims_from, jwks, new_key, signed
 from tests.clock import Clock
 
@@ -117,7 +118,7 @@ def remote(mocked: respx.MockRouter, outside: httpx.AsyncClient, clock: Clock) -
     """A verifier of one issuer whose keys are fetched."""
     mocked.get(URL).respond(json=jwks(FIRST, SECOND))
     verifier = TokenVerifier()
-    keys = RemoteKeys(URL, outside, verifier.flush)
+    keys = RemoteKeys(URL, outside, Cache(), verifier.flush)
     verifier.trust(Issuer(ISSUER, "authenticated", USER_ROLES, {"ES256": keys}))
     return verifier
 

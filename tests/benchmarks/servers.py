@@ -18,7 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 # One worker, and no line of log per request, whoever it is.
 UVICORN = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-SETTINGS = {"ENVIRONMENT": "production", "PUBLIC_URL": PUBLIC_URL, "LOG_LEVEL": "WARNING"}
+SETTINGS = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": PUBLIC_URL,
+    "LOG_LEVEL": "WARNING",
+    "RATE_LIMIT_ENABLED": "false",
+}
 
 OURS = "api-main"
 ORDINARY = "ordinary"

@@ -6,32 +6,14 @@ import time
 from typing import Any
 
 import pytest
-import structlog
 
 from api_main.core.cache import REMEMBERED, Cache
 from api_main.core.prelude import Identity
-from api_main.core.redis import open_redis
+from tests.cache.source import Source
 from tests.patience import eventually
-from tests.redis_server import LocalRedis
 
 ADA = Identity("authenticated", '{"sub": "ada"}')
 BOB = Identity("authenticated", '{"sub": "bob"}')
-
-
-class Source:
-    """Something slow that is read; each reading is counted."""
-
-    def __init__(self, value: str = "value") -> None:
-        self.value = value
-        self.reads = 0
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-
-    async def read(self) -> bytes:
-        self.reads += 1
-        value = self.value
-        await self.may_end.wait()
-        return value.encode()
 
 
 @pytest.fixture(params=["one process", "two replicas"])
@@ -215,77 +197,3 @@ async def test_the_memory_that_it_takes_is_bounded() -> None:
     for number in range(REMEMBERED + 100):
         await cache.get_or_load(f"{number}", 60, source.read, whose=None)
     assert len(cache._near.store) == REMEMBERED
-
-
-async def test_redis_comes_and_goes(redis_server: LocalRedis) -> None:
-    source = Source("first")
-
-    async def seen(cache: Cache) -> bytes:
-        return await cache.get_or_load("thing", 60, source.read, whose=None, tags=["a"])
-
-    with structlog.testing.capture_logs() as log:
-        async with open_redis(redis_server.url) as one, open_redis(redis_server.url) as another:
-            assert one is not None
-            assert another is not None
-            first, second = Cache(one), Cache(another)
-            await eventually(lambda: one.is_here and another.is_here)
-            assert [await seen(first), await seen(second)] == [b"first"] * 2
-            redis_server.kill()
-            for value in ("second", "third"):  # everything from the source, at once
-                source.value = value
-                await eventually(lambda: not one.is_here and not another.is_here)
-                assert [await seen(first), await seen(second)] == [value.encode()] * 2
-            redis_server.start()
-            await eventually(lambda: one.is_here and another.is_here)
-            reads = source.reads
-            assert [await seen(first), await seen(second), await seen(first)] == [b"third"] * 3
-            assert source.reads == reads + 1
-    assert sorted(line["event"] for line in log) == ["redis_is_away"] * 2 + ["redis_is_back"] * 2
-
-
-async def test_what_was_invalidated_while_redis_was_away_is_made_up_for(redis_server: LocalRedis) -> None:
-    """Redis was there all the time, with what it keeps; only one replica could not reach it."""
-    source = Source("old")
-
-    async def seen(cache: Cache) -> bytes:
-        return await cache.get_or_load("thing", 60, source.read, whose=None, tags=["a"])
-
-    async with open_redis(redis_server.url) as one, open_redis(redis_server.url) as another:
-        assert one is not None
-        assert another is not None
-        cut_off, connected = Cache(one), Cache(another)
-        await eventually(lambda: one.is_here and another.is_here)
-        assert await seen(connected) == b"old"
-        one._lose(ConnectionError())
-        source.value = "new"
-        await cut_off.invalidate("a")
-        assert await seen(cut_off) == b"new"
-        await eventually(lambda: one.is_here)
-
-        async def has_arrived() -> bool:
-            return await seen(connected) == b"new"
-
-        await eventually(has_arrived)
-        assert await seen(cut_off) == b"new"
-
-
-async def test_it_starts_without_the_redis_that_it_should_have() -> None:
-    source = Source()
-    with structlog.testing.capture_logs() as log:
-        async with open_redis("redis://127.0.0.1:1/0") as redis:
-            cache = Cache(redis)
-            for _ in range(3):
-                assert await cache.get_or_load("thing", 60, source.read, whose=None) == b"value"
-            await eventually(lambda: log != [])
-    assert source.reads == 3
-    assert [line["event"] for line in log] == ["redis_is_away"]
-
-
-async def test_what_lies_in_redis_is_bytes_and_never_a_pickle(
-    replicas: tuple[Cache, Cache], redis_server: LocalRedis
-) -> None:
-    await replicas[0].get_or_load("thing", 60, Source("plain text").read, whose=None, tags=["a"])
-    keys = redis_server.command("KEYS", "api-main:*")
-    values = [redis_server.command("GET", key) for key in keys]
-    assert any(value.endswith(b"plain text") and value.startswith(b"bytes:") for value in values)
-    assert all(0 < redis_server.command("TTL", key) <= 2 * 3600 for key in keys)  # Redis may let go of all of it

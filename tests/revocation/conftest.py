@@ -1,8 +1,9 @@
 """A clock for what is remembered of sessions."""
 
+import cashews.backends.memory
 import pytest
 
-from api_main.auth import revocation
+from api_main.core import cache
 from tests.clock import Clock
 
 
@@ -10,5 +11,6 @@ from tests.clock import Clock
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which verdicts grow old."""
     clock = Clock()
-    monkeypatch.setattr(revocation, "time", clock)
+    for module in (cache, cashews.backends.memory):
+        monkeypatch.setattr(module, "time", clock)
     return clock

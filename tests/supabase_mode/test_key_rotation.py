@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from uuid import uuid4
 
+import cashews.backends.memory
 import httpx
 import jwt.api_jwt
 import pytest
@@ -20,6 +21,8 @@ from api_main.auth.generate import generate_signing_key
 from api_main.auth.issuers import configured_issuers
 from api_main.auth.keys import FRESH_SECONDS
 from api_main.auth.verifier import LEEWAY_SECONDS, TokenVerifier
+from api_main.core import cache
+from api_main.core.cache import Cache
 from api_main.core.settings import Settings
 from tests.supabase_mode import project
 
@@ -56,7 +59,7 @@ def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
         def now(cls, tz: tzinfo | None = None) -> "Today":
             return cls.fromtimestamp(calendar.now, tz)
 
-    for module in (keys, verifier):
+    for module in (keys, verifier, cache, cashews.backends.memory):
         monkeypatch.setattr(module, "time", calendar)
     monkeypatch.setattr(jwt.api_jwt, "datetime", Today)
     return calendar
@@ -111,7 +114,7 @@ class Deployment:
             supabase_jwt_secret=secret,
         )
         self.verifier = TokenVerifier()
-        for issuer in configured_issuers(settings, None, self._client, self.verifier.flush):
+        for issuer in configured_issuers(settings, None, self._client, Cache(), self.verifier.flush):
             self.verifier.trust(issuer)
 
     async def pass_minutes(self, minutes: int) -> None:

@@ -7,6 +7,7 @@ import httpx
 
 from api_main.auth.keys import FixedKeys, KeySource, RemoteKeys, secret_key
 from api_main.auth.signing import SigningKeys
+from api_main.core.cache import Cache
 from api_main.core.settings import Settings
 
 AUDIENCE = "authenticated"
@@ -39,12 +40,16 @@ def supabase_issuer_name(settings: Settings) -> str:
 
 
 def configured_issuers(
-    settings: Settings, own_keys: SigningKeys | None, client: httpx.AsyncClient, on_removal: Callable[[], None]
+    settings: Settings,
+    own_keys: SigningKeys | None,
+    client: httpx.AsyncClient,
+    cache: Cache,
+    on_removal: Callable[[], None],
 ) -> list[Issuer]:
     """Ours, Supabase's and the trusted ones, as far as they are set up."""
 
     def remote(url: str, *algorithms: str) -> dict[str, KeySource]:
-        return dict.fromkeys(algorithms, RemoteKeys(url, client, on_removal))
+        return dict.fromkeys(algorithms, RemoteKeys(url, client, cache, on_removal))
 
     issuers = [
         Issuer(

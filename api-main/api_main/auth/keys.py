@@ -16,6 +16,7 @@ from jwt import PyJWK
 from jwt.utils import base64url_encode
 
 from api_main.auth.errors import KeysUnavailable
+from api_main.core.cache import Cache
 
 log = structlog.get_logger()
 
@@ -84,19 +85,21 @@ class FixedKeys:
 class RemoteKeys:
     """The keys behind a JWKS address.
 
-    Cached for ten minutes; fetched again for an unknown `kid`, but at most once per cooldown; one fetch at a
-    time; the old keys serve on while the issuer is away. When a key is gone, `on_removal` is called. So a key that
-    Supabase revokes is refused within twenty minutes: its edge keeps the set for ten, and we do.
+    Cached for ten minutes; fetched again for an unknown `kid`, but at most once per cooldown and for all replicas
+    together; one fetch at a time; the old keys serve on while the issuer is away. When a key is gone, `on_removal` is
+    called. So a key that Supabase revokes is refused within twenty minutes and a cooldown: its edge keeps the set for
+    ten, and we do.
     """
 
-    def __init__(self, url: str, client: httpx.AsyncClient, on_removal: Callable[[], None]) -> None:
+    def __init__(self, url: str, client: httpx.AsyncClient, cache: Cache, on_removal: Callable[[], None]) -> None:
         self.fresh_until = 0.0
         self._url = url
         self._client = client
+        self._cache = cache
         self._on_removal = on_removal
         self._keys: list[VerificationKey] | None = None
         self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._look: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None, algorithm: str) -> list[VerificationKey]:
         """See `KeySource.find`.
@@ -104,7 +107,7 @@ class RemoteKeys:
         Raises:
             KeysUnavailable: the keys of this issuer have never been fetched, and cannot be now.
         """
-        if time.monotonic() >= self.fresh_until and not (self._keys and self._lock.locked()):
+        if time.monotonic() >= self.fresh_until and not (self._keys and self._look):
             await self._refresh()  # one request waits for news; the others go on with the keys that there are
         if found := _matching(self._keys or (), kid, algorithm):
             return found
@@ -114,17 +117,32 @@ class RemoteKeys:
         return _matching(self._keys, kid, algorithm)
 
     async def _refresh(self) -> None:
-        async with self._lock:
+        """A look at the issuer's keys, for all who ask: it goes on if the first of them hangs up."""
+        if self._look is None:
             if time.monotonic() < self._tried_at + COOLDOWN_SECONDS:
                 return  # somebody else has just asked, or the issuer deserves a rest
             self._tried_at = time.monotonic()
-            try:
-                keys = parse_public_keys(await self._fetch())
-            except (httpx.HTTPError, TimeoutError, ValueError, RecursionError) as error:
-                log.warning("jwks_fetch_failed", url=self._url, error=repr(error))
-                self.fresh_until = time.monotonic() + COOLDOWN_SECONDS
-                return
-            self._replace(keys)
+            self._look = asyncio.create_task(self._look_for_keys())
+            self._look.add_done_callback(self._end_look)
+        await asyncio.shield(self._look)
+
+    def _end_look(self, look: asyncio.Task[None]) -> None:
+        self._look = None
+        if not look.cancelled():
+            look.exception()  # else asyncio complains of it when all who asked have hung up
+
+    async def _look_for_keys(self) -> None:
+        try:
+            # As long as nobody would ask again by themselves.
+            document = await self._cache.get_or_load(
+                f"keys {self._url}", COOLDOWN_SECONDS - 1, self._fetch, whose=None, unheard=True
+            )
+            keys = parse_public_keys(document)
+        except (httpx.HTTPError, TimeoutError, ValueError, RecursionError) as error:
+            log.warning("jwks_fetch_failed", url=self._url, error=repr(error))
+            self.fresh_until = time.monotonic() + COOLDOWN_SECONDS
+            return
+        self._replace(keys)
 
     def _replace(self, keys: list[VerificationKey]) -> None:
         before, self._keys = self._keys or (), keys

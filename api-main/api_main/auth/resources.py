@@ -24,6 +24,7 @@ from api_main.auth.signing import SigningKeys
 from api_main.auth.supabase.accounts import SupabaseAccounts
 from api_main.auth.tokens import TokenIssuer
 from api_main.auth.verifier import TokenVerifier
+from api_main.core.cache import Cache
 from api_main.core.database import Database
 from api_main.core.settings import Settings
 
@@ -40,7 +41,7 @@ def add_resources(
     keys = SigningKeys.parse(settings.signing_keys) if settings.signing_keys else None
     verifier = TokenVerifier()
     service_verifier = TokenVerifier()
-    for issuer in configured_issuers(settings, keys, client, verifier.flush):
+    for issuer in configured_issuers(settings, keys, client, app.state.cache, verifier.flush):
         verifier.trust(issuer)
         if issuer.name == own_issuer_name(settings):
             service_verifier.trust(replace(issuer, roles=SERVICE_ROLES))
@@ -51,7 +52,7 @@ def add_resources(
         database, remembered_seconds=0 if settings.revocation_strict else settings.revocation_seconds
     )
     app.state.jwks = keys.jwks if keys else {"keys": []}
-    app.state.revocations = _revocations(settings, database)
+    app.state.revocations = _revocations(settings, database, app.state.cache)
     if settings.is_standalone:
         assert keys is not None  # the settings insist on them
         _add_accounts(app, settings, database, keys)
@@ -59,10 +60,10 @@ def add_resources(
         app.state.account_service = SupabaseAccounts(settings, supabase, lockout(app.state.limiter, settings))
 
 
-def _revocations(settings: Settings, database: Database) -> Revocations:
+def _revocations(settings: Settings, database: Database, cache: Cache) -> Revocations:
     """Sessions of ours and of Supabase Auth's are rows of `auth.sessions`; those of other issuers are their own."""
     issuers = {own_issuer_name(settings), supabase_issuer_name(settings)}
-    return Revocations(database, issuers, seconds=settings.revocation_seconds, strict=settings.revocation_strict)
+    return Revocations(database, cache, issuers, seconds=settings.revocation_seconds, strict=settings.revocation_strict)
 
 
 def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: SigningKeys) -> None:

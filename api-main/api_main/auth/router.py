@@ -96,7 +96,7 @@ async def logout(
     scope: Annotated[Scope, Query(description="This session, all of them, or all others")] = "local",
 ) -> None:
     await service.sign_out(caller, scope)
-    revocations.forget(caller.principal)
+    await revocations.forget(caller.principal.subject)
 
 
 @router.post(

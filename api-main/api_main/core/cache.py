@@ -29,6 +29,7 @@ from api_main.core.shared_cache import LONGEST_SECONDS, Kept, SharedCache, new_m
 from service_wire import tracing
 
 REMEMBERED = 20_000  # values and marks in this process
+EVERYBODY = "everybody"
 OWED = 10_000  # tags that wait for Redis
 # What changes with every token of a session, and that no policy goes by.
 FLEETING_CLAIMS = ("exp", "iat", "nbf", "jti")
@@ -44,23 +45,32 @@ class _Question:
     seconds: float
     load: Load
     tags: tuple[str, ...]
+    unheard: bool
 
 
 class Cache:
     """Two levels in front of a source. Values are bytes, as they go over the wire: nobody can change a shared one."""
 
-    def __init__(self, redis: RedisServer | None = None) -> None:
+    def __init__(self, redis: RedisServer | None = None, secret: bytes = b"") -> None:
+        """`secret` is what the replicas know, and those who only get at Redis do not."""
         self._near = Memory(REMEMBERED, check_interval=0)
-        self._shared = SharedCache(redis) if redis is not None else None
+        self._shared = SharedCache(redis, secret) if redis is not None else None
         self._loads: dict[str, tuple[asyncio.Task[bytes], frozenset[str]]] = {}
         self._looks: list[set[str]] = []  # at marks: each with the tags that were renewed meanwhile
         self._losses = 0
         self._owed: TTLCache[str, object] = TTLCache(OWED, LONGEST_SECONDS)
         if redis is not None:
-            redis.subscribe(self._hear, self._forget_all, self._settle)
+            redis.subscribe(self._hear, self._forget_all, self._return)
 
     async def get_or_load(
-        self, key: str, seconds: float, load: Load, *, whose: Identity | None, tags: Iterable[str] = ()
+        self,
+        key: str,
+        seconds: float,
+        load: Load,
+        *,
+        whose: Identity | None,
+        tags: Iterable[str] = (),
+        unheard: bool = False,
     ) -> bytes:
         """What is kept under a key, or else what `load` reads now.
 
@@ -73,12 +83,13 @@ class Cache:
             load: reads it from its source, with nothing that ends with the request: others may wait for it.
             whose: who sees it, which is part of the key. None only for what everybody may see.
             tags: what it is made of, for `invalidate`.
+            unheard: whether `seconds` are bound enough by themselves: kept in this process while Redis is away, too.
         """
-        key = f"everybody {key}" if whose is None else f"{_digest(whose)} {key}"
-        question = _Question(key, min(seconds, LONGEST_SECONDS), load, tuple(tags))
+        key = f"{EVERYBODY} {key}" if whose is None else f"{_digest(whose)} {key}"
+        question = _Question(key, min(seconds, LONGEST_SECONDS), load, tuple(tags), unheard)
         with tracing.span("cache"):
-            if self._hears:
-                kept = await self._find(question)
+            if unheard or self._hears:
+                kept = await self._find(question.key, question.tags)
                 if kept is not None:
                     CACHE_READS.labels("process").inc()
                     return kept
@@ -107,9 +118,25 @@ class Cache:
         """Whether this process would know of what was invalidated elsewhere."""
         return self._shared is None or self._shared.redis.is_here
 
-    async def _find(self, question: _Question) -> bytes | None:
-        marks = [await self._near.get(f"mark {tag}") for tag in question.tags]
-        return None if None in marks else await self._near.get(_name(question.key, marks))
+    @property
+    def _within_reach(self) -> SharedCache | None:
+        return self._shared if self._shared is not None and self._shared.redis.is_here else None
+
+    async def known(self, key: str, *tags: str) -> bytes | None:
+        """What everybody may see under a key, as far as this process keeps it: the shortest way to it.
+
+        Also while Redis is away, as for those who load it `unheard`.
+        """
+        return await self._find(f"{EVERYBODY} {key}", tags)
+
+    async def _find(self, key: str, tags: Sequence[str]) -> bytes | None:
+        marks = []
+        for tag in tags:
+            if (mark := await self._near.get(f"mark {tag}")) is None:
+                return None
+            marks.append(mark)
+        kept: bytes | None = await self._near.get(_name(key, marks))
+        return kept
 
     def _load_together(self, question: _Question) -> asyncio.Task[bytes]:
         task, _tags = self._loads.get(question.key, (None, None))
@@ -126,35 +153,33 @@ class Cache:
             task.exception()  # else asyncio complains of it when all who asked have hung up
 
     async def _look_further(self, question: _Question) -> bytes:
-        if not self._hears:
+        if not (question.unheard or self._hears):
             return (await _load(question)).value
         try:
-            name = _name(question.key, await self._marks(question.tags))
+            marks = await self._marks(question.tags)
         except RedisAway:
             return (await _load(question)).value
-        load = partial(_load, question)
-        kept = await (self._shared.get_or_load(name, load) if self._shared is not None else load())
-        await self._keep(name, kept, question.seconds)
+        name, load, shared = _name(question.key, marks), partial(_load, question), self._within_reach
+        kept = await (load() if shared is None else shared.get_or_load(sha256(name.encode()).hexdigest(), load))
+        left = min(kept.until - time.time(), question.seconds)
+        if left > 0 and (question.unheard or self._hears):
+            await self._near.set(name, kept.value, expire=left)
         return kept.value
 
-    async def _keep(self, name: str, kept: Kept, seconds: float) -> None:
-        left = min(kept.until - time.time(), seconds)
-        if left > 0 and self._hears:
-            await self._near.set(name, kept.value, expire=left)
-
-    async def _marks(self, tags: Sequence[str]) -> list[bytes]:
+    async def _marks(self, tags: Sequence[str]) -> list[str]:
         """The marks of tags, as this process knows them or learns them now."""
         known = {tag: mark for tag in tags if (mark := await self._near.get(f"mark {tag}")) is not None}
         unknown = [tag for tag in tags if tag not in known]
         renewed, losses = set[str](), self._losses
         self._looks.append(renewed)
         try:
-            learnt = await self._shared.marks(unknown) if self._shared else [new_mark() for _ in unknown]
+            shared = self._within_reach
+            learnt = [new_mark() for _ in unknown] if shared is None else await shared.marks(unknown)
         finally:
             self._looks.remove(renewed)
         for tag, mark in zip(unknown, learnt, strict=True):
             known[tag] = mark
-            if tag not in renewed and losses == self._losses and self._hears:
+            if tag not in renewed and losses == self._losses:
                 await self._near.set(f"mark {tag}", mark, expire=LONGEST_SECONDS)
         return [known[tag] for tag in tags]
 
@@ -175,6 +200,11 @@ class Cache:
     def _hear(self, notice: bytes) -> None:
         self._forget(json.loads(notice))
 
+    async def _return(self) -> None:
+        """Redis is back: what was learnt without it goes by marks that nobody else knows."""
+        self._forget_all()
+        await self._settle()
+
     async def _settle(self) -> None:
         """Tell everybody what has been invalidated."""
         assert self._shared is not None
@@ -193,8 +223,8 @@ async def _load(question: _Question) -> Kept:
     return Kept(until, await question.load())
 
 
-def _name(key: str, marks: Sequence[bytes]) -> str:
-    return sha256(b" ".join((*marks, key.encode()))).hexdigest()
+def _name(key: str, marks: Sequence[str]) -> str:
+    return " ".join(("value", *marks, key))
 
 
 def _digest(identity: Identity) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -175,6 +176,12 @@ class Settings(LimitSettings, TelemetrySettings, BaseSettings):
         if self.gpu_signing_key_file is not None:
             return self.gpu_signing_key_file.read_text(encoding="utf-8")
         return None
+
+    @property
+    def cache_secret(self) -> bytes:
+        """What seals entries of the cache: all replicas have it, and it is not in Redis."""
+        secret = self.signing_keys or self.database_url
+        return sha256(b"cache " + secret.encode()).digest()
 
     @property
     def listen_url(self) -> str | None:

@@ -1,10 +1,12 @@
 """The level of the cache that all replicas share: values, marks and locks in Redis. See `core/cache.py`."""
 
 import asyncio
+import hmac
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from hmac import compare_digest
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -30,10 +32,15 @@ class Kept(NamedTuple):
 
 
 class SharedCache:
-    """Values and marks. A value lies under a name that its marks are part of."""
+    """Values and marks. A value lies under a name that its marks are part of.
 
-    def __init__(self, redis: RedisServer) -> None:
+    Values are sealed with a secret that the replicas share: whoever gets at Redis alone can make none of them up, such
+    as a key that signs tokens.
+    """
+
+    def __init__(self, redis: RedisServer, secret: bytes) -> None:
         self.redis = redis
+        self._secret = secret
         self._values = cashews.Cache()
         self._values.setup(
             "redis://",
@@ -42,7 +49,7 @@ class SharedCache:
             connection_pool_class=_Lender(redis.pool),
         )
 
-    async def marks(self, tags: Sequence[str]) -> list[bytes]:
+    async def marks(self, tags: Sequence[str]) -> list[str]:
         """The mark of each tag; a tag without one gets one.
 
         Raises:
@@ -55,7 +62,7 @@ class SharedCache:
             for tag, mark in zip(tags, fresh, strict=True):
                 pipeline.set(f"{PREFIX}mark:{tag}", mark, nx=True, get=True, px=int(MARK_SECONDS * 1000))
             found = await self.redis.ask(pipeline.execute())
-        return [before or mark for before, mark in zip(found, fresh, strict=True)]
+        return [before.decode() if before else mark for before, mark in zip(found, fresh, strict=True)]
 
     async def renew(self, tags: Sequence[str]) -> None:
         """Give tags new marks, and tell every replica.
@@ -111,20 +118,27 @@ class SharedCache:
 
     async def _find(self, name: str) -> Kept | None:
         found: bytes | None = await self.redis.ask(self._values.get(PREFIX + name))
-        if found is None:
+        seal, _, sealed = (found or b"").partition(b" ")
+        if not compare_digest(seal, self._seal(name, sealed)):
             return None
-        until, _, value = found.partition(b" ")
+        until, _, value = sealed.partition(b" ")
         return Kept(float(until), value)
 
     async def _put(self, name: str, kept: Kept) -> None:
         seconds = kept.until - time.time()
         if seconds > 0:
-            await self.redis.ask(self._values.set(PREFIX + name, b"%f %b" % kept, expire=seconds))
+            sealed = b"%f %b" % kept
+            value = b"%b %b" % (self._seal(name, sealed), sealed)
+            await self.redis.ask(self._values.set(PREFIX + name, value, expire=seconds))
+
+    def _seal(self, name: str, sealed: bytes) -> bytes:
+        """That it was one of us who wrote this under this name."""
+        return hmac.new(self._secret, b"%b %b" % (name.encode(), sealed), "sha256").hexdigest().encode()
 
 
-def new_mark() -> bytes:
+def new_mark() -> str:
     """Never one that was there before: what lies under an old mark must stay out of reach."""
-    return uuid4().hex.encode()
+    return uuid4().hex
 
 
 class _Lender:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, status
 from api_main.auth import discovery
 from api_main.auth.account_changes import AccountChange
 from api_main.auth.afterwards import Later
-from api_main.auth.dependencies import CurrentAccounts, CurrentDevice
+from api_main.auth.dependencies import CurrentAccounts, CurrentDevice, CurrentRevocations
 from api_main.auth.errors import EmailTaken, InvalidCredentials, InvalidRefreshToken
 from api_main.auth.links import Destination, LinkType
 from api_main.auth.protocol import admin_router, disabled, links_router
@@ -105,8 +105,14 @@ async def change_user(
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)
-async def sign_out(caller: Caller, accounts: CurrentAccounts, scope: Annotated[Scope, Query()] = "global") -> None:
+async def sign_out(
+    caller: Caller,
+    accounts: CurrentAccounts,
+    revocations: CurrentRevocations,
+    scope: Annotated[Scope, Query()] = "global",
+) -> None:
     await accounts.sign_out(caller, scope)
+    await revocations.forget(caller.subject)
 
 
 @router.get("/settings")
