@@ -13,7 +13,7 @@ from tests.patience import PATIENCE, wait_until
 @contextmanager
 def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
     """Serve on a loopback port, a free one unless it is given; the value is its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

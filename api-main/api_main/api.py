@@ -9,6 +9,7 @@ from api_main.auth.personal_tokens import router as personal_tokens
 from api_main.auth.protocol import admin_router, links_router
 from api_main.auth.protocol import router as protocol
 from api_main.core.settings import Settings
+from api_main.events import socket_router
 from api_main.health import router as health
 from api_main.images import router as images
 from api_main.inference import router as inference
@@ -29,7 +30,14 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     # The busiest first; searches and events before the tasks, for `search` is no task's id.
     for router in (task_search.router, task_events.router, tasks.reads, tasks.router, auth.router):
         app.include_router(router, prefix="/api/v1")
-    for router in (personal_tokens.router, jobs.router, images.router, inference.router, metrics.router):
+    for router in (
+        socket_router.router,
+        personal_tokens.router,
+        jobs.router,
+        images.router,
+        inference.router,
+        metrics.router,
+    ):
         app.include_router(router, prefix="/api/v1")
     if settings.signing_keys is not None:
         app.include_router(discovery.router)

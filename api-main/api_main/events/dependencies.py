@@ -12,14 +12,12 @@ from api_main.auth.dependencies import CurrentPrincipal, bearer
 from api_main.auth.principal import Principal
 from api_main.auth.scopes import Scope
 from api_main.auth.watching import look_again
-from api_main.events.feed import Feed, Following
+from api_main.events.feed import LARGEST_ID, Feed, Following
 from api_main.events.follower import Follower
 from api_main.events.hub import Hub
 from api_main.events.lifetime import Lifetime
 from api_main.events.stream import EventStream, LiveResponse
 from api_main.events.topics import Topic
-
-LARGEST_ID = 2**63 - 1
 
 LastEventId = Annotated[
     int | None,

@@ -9,6 +9,9 @@ from api_main.core.prelude import Query
 from api_main.events.follower import Follower
 from api_main.events.topics import Topics
 
+LARGEST_ID = 2**63 - 1
+# Why a client has to read anew: what came after its id is no longer kept, or was too much to be told one by one.
+EXPIRED, MANY_CHANGES = RESET_REASONS = ("expired", "many_changes")
 LARGEST_BATCH = 100  # events
 ROWS = 20  # of `live_events`, of which each stands for up to a thousand events
 
@@ -75,7 +78,7 @@ class Feed:
     """The caller's own."""
 
     def __init__(self, reader: RlsReader, topics: Topics) -> None:
-        self._reader = reader
+        self.reader = reader
         rows: LiteralString = " ".join(f"when '{topic.name}' then {topic.row}" for topic in topics)
         self._sql: LiteralString = READ.format(rows=rows, rows_read=str(ROWS), largest_batch=str(LARGEST_BATCH))
 
@@ -86,7 +89,7 @@ class Feed:
             psycopg.Error: the database is away.
         """
         wanted = "{" + ",".join(topics) + "}"
-        [rows] = await self._reader.fetch(Query(self._sql, (str(after), wanted)))
+        [rows] = await self.reader.fetch(Query(self._sql, (str(after), wanted)))
         newest, oldest = int(rows[0][0] or 0), rows[0][1]
         first = newest + 1 if oldest is None else int(oldest)
         if after > newest or after + 1 < first:

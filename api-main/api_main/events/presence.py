@@ -49,13 +49,16 @@ class Presence:
 
     async def join(self, principal: Principal, channel: str, watcher: Watcher) -> bool:
         """Be seen, and hear of others. False: the channel is not the caller's."""
-        place = channel, principal.subject
-        async with self._turn(place), self._database.session(principal.identity) as session:
-            if not await repository.join(session, channel, self._process):
-                return False
-        self._here[place] += 1
+        if not await self.stay(principal, channel):
+            return False
+        self._here[channel, principal.subject] += 1
         self._watchers.setdefault(channel, set()).add(watcher)
         return True
+
+    async def stay(self, principal: Principal, channel: str) -> bool:
+        """Be seen, whatever has become of what the database knew of it. False: the channel is not the caller's."""
+        async with self._turn((channel, principal.subject)), self._database.session(principal.identity) as session:
+            return await repository.join(session, channel, self._process)
 
     async def leave(self, principal: Principal, channel: str, watcher: Watcher) -> None:
         """Be seen no longer, unless by another connection to this process."""

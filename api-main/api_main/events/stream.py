@@ -11,12 +11,11 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api_main.events.feed import Batch, Event, Following
+from api_main.events.feed import EXPIRED, MANY_CHANGES, RESET_REASONS, Batch, Event, Following
 from api_main.events.follower import Follower
 from api_main.events.lifetime import End, Lifetime
 from api_main.events.topics import Topic
 
-EXPIRED, MANY_CHANGES = RESET_REASONS = ("expired", "many_changes")
 RECONNECT_MILLISECONDS = 1000
 RETRY_SECONDS = 1.0
 GRACE_SECONDS = 5.0  # for a last word to somebody who reads slowly

@@ -1,0 +1,106 @@
+"""What a connection may do, and what happens to one that does more; the others do not notice."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from api_main.events import connection, socket_router, wire
+from tests.conftest import NewPerson
+from tests.events.socket_client import open_socket, socket_of
+from tests.people import Person
+from tests.tasks.client import TasksClient
+
+Admin = psycopg.Connection[Any]
+
+
+async def test_whoever_says_nothing_is_sent_away(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_router, "AUTHENTICATION_SECONDS", 0.1)
+    async with open_socket(address) as socket:
+        code, said = await socket.end()
+        assert (code, [message["code"] for message in said]) == (4408, ["unauthenticated"])
+
+
+async def test_a_person_has_so_many_connections_and_no_more(address: str, ada: Person, bob: Person) -> None:
+    async with socket_of(address, ada), socket_of(address, ada), socket_of(address, ada):
+        async with open_socket(address) as one_more:
+            await one_more.send("authenticate", token=ada.token)
+            code, said = await one_more.end()
+            assert (code, [message["code"] for message in said]) == (4429, ["too_many_streams"])
+        async with socket_of(address, bob):
+            pass
+
+
+async def test_a_connection_has_so_many_subscriptions_and_no_more(
+    address: str, new_person: NewPerson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_SUBSCRIPTIONS", 2)
+    person = new_person(raw_app_meta_data='{"channels": ["a"]}')
+    async with socket_of(address, person) as socket:
+        await socket.subscribe("tasks")
+        await socket.subscribe("jobs")
+        await socket.subscribe("tasks")  # once more is none more
+        assert (await socket.ask("subscribe", channel="presence:a"))["code"] == "too_many_subscriptions"
+
+
+async def test_a_flood_of_messages_ends_the_connection(address: str, ada: Person) -> None:
+    async with socket_of(address, ada) as socket:
+        for _ in range(200):
+            await socket.send("ping")
+        code, said = await socket.end()
+    assert code == 4429
+    assert [message["type"] for message in said[:-1]] == ["pong"] * (len(said) - 1)
+    assert said[-1]["code"] == "too_many_requests"
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "error"),
+    [("x" * (wire.LARGEST_MESSAGE + 1), 1009, "body_too_large"), (b"{}", 1003, "unsupported_media_type")],
+    ids=["too large", "binary"],
+)
+async def test_what_is_no_message_ends_the_connection(
+    address: str, ada: Person, message: str | bytes, code: int, error: str
+) -> None:
+    async with socket_of(address, ada) as socket:
+        await socket.connection.send(message)
+        assert await socket.end() == (code, [{"type": "error", "code": error, **_rest_of(error)}])
+
+
+def _rest_of(error: str) -> dict[str, Any]:
+    texts = {"body_too_large": "The message is too large.", "unsupported_media_type": "Send JSON, as text."}
+    return {"message": texts[error], "field": None}
+
+
+async def test_whoever_does_not_read_is_dropped_and_the_others_do_not_wait(
+    address: str, adas: TasksClient, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far more than fits into the buffers between the two."""
+    monkeypatch.setattr(wire, "SEND_SECONDS", 0.5)
+    person = adas.person
+    plain: dict[str, Any] = {"compression": None}  # it would make next to nothing of them
+    async with socket_of(address, person, max_queue=1, **plain) as slow, socket_of(address, person, **plain) as quick:
+        await slow.subscribe("tasks")
+        await quick.subscribe("tasks")
+        heard: list[str] = []
+        for number in range(20):
+            admin.execute(
+                "insert into public.tasks (owner_id, title, description)"
+                " select %s, %s, repeat('x', 10000) from generate_series(1, 100)",
+                (person.id, str(number)),
+            )
+            heard += [(await quick.next())["task"]["title"] for _ in range(100)]
+        assert heard == [str(number) for number in range(20) for _ in range(100)]
+        code, said = await slow.end()
+        assert code == 4410
+        assert said[-1]["code"] == "too_slow"
+        ids = [message["id"] for message in said[:-1]]
+        assert ids == list(range(1, len(ids) + 1))
+        assert len(ids) < 2000
+    async with socket_of(address, person, close_timeout=0.1) as again:
+        await again.subscribe("tasks", after=ids[-1])
+        assert (await again.next())["id"] == ids[-1] + 1
+
+
+async def test_what_is_said_is_json_for_everybody(address: str, ada: Person) -> None:
+    async with socket_of(address, ada) as socket:
+        assert await socket.ask("ping", ref='é"\u0001ü') == {"type": "pong", "ref": 'é"\u0001ü'}
