@@ -17,6 +17,7 @@ from api_main.jobs import router as jobs
 from api_main.metrics import router as metrics
 from api_main.tasks import events as task_events
 from api_main.tasks import router as tasks
+from api_main.tasks.export import router as task_export
 from api_main.tasks.search import router as task_search
 
 LARGE_BODIES = ("/api/v1/tasks/bulk", "/api/v1/jobs", "/api/v1/images/", "/api/v1/inference/")
@@ -27,10 +28,11 @@ USED_ONCE = frozenset({"/auth/v1/verify", "/api/v1/tasks/events"})
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
-    # The busiest first; searches and events before the tasks, for `search` is no task's id.
-    for router in (task_search.router, task_events.router, tasks.reads, tasks.router, auth.router):
+    # The busiest first; searches, events and exports before the tasks, for `search` is no task's id.
+    for router in (task_search.router, task_events.router, task_export.router, tasks.reads, tasks.router):
         app.include_router(router, prefix="/api/v1")
     for router in (
+        auth.router,
         socket_router.router,
         personal_tokens.router,
         jobs.router,

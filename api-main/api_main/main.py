@@ -23,6 +23,7 @@ from api_main.core import error_handlers
 from api_main.core.cache import Cache
 from api_main.core.client_address import ClientAddress
 from api_main.core.database import Database
+from api_main.core.fixed_paths import FixedPaths
 from api_main.core.limits.declarations import Policy, UnknownLimit
 from api_main.core.limits.limiter import Limiter
 from api_main.core.limits.middleware import RateLimits
@@ -111,6 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(FastLane, routes_of=app)
+    app.add_middleware(FixedPaths, routes_of=app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
     if settings.rate_limit_enabled:
         policy, clients = Policy(settings.rate_limits), Clients(settings)

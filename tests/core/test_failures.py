@@ -81,7 +81,7 @@ async def test_a_body_that_is_declared_too_large_is_not_read(http: httpx.AsyncCl
     [
         (TASKS, {"GET", "HEAD", "POST"}),
         (f"{TASKS}/00000000-0000-4000-8000-000000000000", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
-        ("/api/tasks/bulk", {"POST", "GET", "HEAD", "PUT", "PATCH", "DELETE"}),  # it has the form of a task's path
+        ("/api/tasks/bulk", {"POST"}),  # it has the form of a task's path, and is none
         ("/api/v1/auth/logout", {"POST"}),
         ("/health", {"GET", "HEAD"}),
     ],

@@ -1,6 +1,6 @@
 """What a route asks for: who is calling, and the database as they may see it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated
 
@@ -156,6 +156,29 @@ def reader_for(*scopes: Scope) -> params.Security:
 
 CurrentReader = Annotated[RlsReader, reader_for()]
 """Fast reads as the caller, for those who signed in."""
+
+
+RenewReader = Callable[[], Awaitable[RlsReader]]
+
+
+async def get_renewed_reader(
+    request: Request,
+    needed: SecurityScopes,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> RenewReader:
+    async def renew() -> RlsReader:
+        return await get_reader(request, await get_verified_principal(request, needed, credentials))
+
+    return renew
+
+
+def renewed_reader_for(*scopes: Scope) -> params.Security:
+    """A reader for each part of a long answer, whose token and session are looked at again each time.
+
+    Raises:
+        ApiError: when it is called, whatever a request with this token would be answered then.
+    """
+    return params.Security(get_renewed_reader, scopes=scopes)
 
 
 async def get_live_principal(request: Request, principal: VerifiedPrincipal) -> Principal:

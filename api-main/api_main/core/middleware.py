@@ -163,9 +163,16 @@ class HeadAsGet:
         self.used_once = used_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] not in self.used_once:
-            scope = {**scope, "method": "GET"}
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"] in self.used_once:
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})  # and a stream learns that nobody reads on
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
 class BodyLimit:

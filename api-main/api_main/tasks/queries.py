@@ -11,6 +11,9 @@ from api_main.tasks.schemas import TaskFilter, TaskListQuery
 
 COLUMNS: LiteralString = "id, owner_id, title, description, status, priority, due_at, version, created_at, updated_at"
 
+Position = tuple[str, str]
+"""When a task was created, as Postgres writes it, and its id."""
+
 # What each order of the list compares, and its type: each has an index, led by the owner.
 KEYS: dict[str, tuple[LiteralString, LiteralString]] = {
     "created": ("created_at", "timestamptz"),
@@ -60,6 +63,18 @@ def page(wanted: TaskListQuery) -> Query:
     return Query(
         f"select row_to_json(t), {key}, id from (select {COLUMNS} from public.tasks {conditions.where}"
         f" order by {key} {direction}, id {direction} limit {wanted.limit + 1}) t",
+        tuple(conditions.parameters),
+    )
+
+
+def chunk(wanted: TaskFilter, words: str | None, after: Position | None, most: int) -> Query:
+    """One row per task, the oldest first: the task as JSON, when it was created, its id."""
+    conditions = _matching(wanted, words)
+    if after is not None:
+        conditions.add("(created_at, id) > (?::timestamptz, ?::uuid)", *after)
+    return Query(
+        f"select row_to_json(t), created_at, id from (select {COLUMNS} from public.tasks {conditions.where}"
+        f" order by created_at, id limit {most}) t",
         tuple(conditions.parameters),
     )
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +31,9 @@ ICALENDAR_PRIORITY: Mapping[TaskPriority, int] = {  # 1 is the highest, 9 the lo
 
 async def write_csv(tasks: Tasks) -> AsyncIterator[bytes]:
     """A header and a record per task. Times are RFC 3339 in UTC; what is missing is empty."""
-    yield _record(COLUMNS)
+    yield csv_record(COLUMNS)
     async for task in tasks:
-        yield _record([_cell(getattr(task, name)) for name in COLUMNS])
+        yield csv_record([getattr(task, name) for name in COLUMNS])
 
 
 async def write_json(tasks: Tasks) -> AsyncIterator[bytes]:
@@ -53,9 +53,9 @@ async def write_icalendar(tasks: Tasks) -> AsyncIterator[bytes]:
     yield b"END:VCALENDAR\r\n"
 
 
-def _record(values: Any) -> bytes:
+def csv_record(values: Iterable[Any]) -> bytes:
     line = io.StringIO()
-    csv.writer(line).writerow(values)
+    csv.writer(line).writerow([_cell(value) for value in values])
     return line.getvalue().encode()
 
 
