@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.recall [--tasks N]`: searches by meaning among a million tasks, next to an exact scan.
+"""`./scripts/bench recall [--tasks N]`: searches by meaning among a million tasks, next to an exact scan.
 
 One person owns a tenth of all tasks; some a little more or less than are compared one by one; one owns twenty; and all
 others belong to people with a hundred each. Takes half an hour on two cores, most of it to build the index, and 10 GB.
@@ -56,7 +56,7 @@ async def _measure(url: str, owners: list[Owner], vectors: Matrix) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.recall", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench recall", description=__doc__)
     parser.add_argument("--tasks", type=int, default=1_000_000)
     for line in benchmark(parser.parse_args().tasks):
         print(line, flush=True)

@@ -5,7 +5,7 @@ import os
 import sys
 
 from api_gpu.__main__ import listen
-from api_gpu.parent import waiting_room
+from api_gpu.parent import waiting_room, wake_up
 from api_gpu.parent.configuration import ProcessSettings
 from api_gpu.parent.wake_up import WakeUp
 
@@ -16,5 +16,6 @@ if __name__ == "__main__":
     if "SUBREAPER" in os.environ:  # as process 1 is without asking
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     waiting_room.MOST_WAITING = int(os.environ.get("MOST_WAITING", waiting_room.MOST_WAITING))
+    wake_up.FIRST_BACKOFF_SECONDS = float(os.environ.get("FIRST_BACKOFF", wake_up.FIRST_BACKOFF_SECONDS))
     settings = ProcessSettings.read()
     sys.exit(WakeUp(listen(settings.host, settings.port), settings, COMMAND).run())

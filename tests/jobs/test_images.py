@@ -5,12 +5,14 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import pytest
 
 from api_main.core.settings import Settings, WorkerSettings
+from api_main.gpu import client
 from api_main.jobs.kinds import image_batch
-from tests.gpu.stand_in import NOT_AN_IMAGE, StandIn
+from tests.gpu.stand_in import NOT_AN_IMAGE, Mood, StandIn
 from tests.images.test_images import jpeg, png
 from tests.jobs.client import JobsClient, Json
 from tests.jobs.stage import Admin
@@ -107,19 +109,35 @@ async def test_a_file_that_cannot_be_unpacked_is_one_fault(adas: JobsClient) -> 
     assert (await adas.result(job["id"])).json()["images"][0]["error"]["code"] == "unreadable"
 
 
-async def test_an_api_gpu_that_is_away_only_delays_the_job(
-    adas: JobsClient, admin: Admin, gpu: StandIn, gpu_worker_settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+MOODS = {
+    "cannot start": Mood(cannot_start=True),
+    "does not wake up": Mood(asleep=True),
+    "slow": Mood(seconds=60),
+    "crashes": Mood(breaks_off=1000),
+}
+
+
+@pytest.mark.parametrize("mood", MOODS)
+async def test_an_api_gpu_in_trouble_only_delays_the_job(
+    adas: JobsClient,
+    admin: Admin,
+    gpu: StandIn,
+    gpu_worker_settings: WorkerSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    mood: str,
 ) -> None:
     """Longer than a job that fails would be tried."""
     monkeypatch.setattr(image_batch, "LEAST_WAIT", 0.05)
     monkeypatch.setattr(image_batch, "float", lambda _seconds: 0.05, raising=False)
-    gpu.mood.cannot_start = True
+    monkeypatch.setattr(client, "jittered", lambda _attempt: 0.0)
+    gpu.mood = replace(MOODS[mood])
     job = await send(adas, archive({"one.png": png()}), operation="hash")
     attempts = "select attempts > 5 from public.jobs where id = %s"
-    async with working(gpu_worker_settings):
+    async with working(gpu_worker_settings.model_copy(update={"gpu_timeout": 0.2})):
         await eventually(lambda: admin.execute(attempts, (job["id"],)).fetchone() == (True,))
         failures = admin.execute("select failures from public.jobs where id = %s", (job["id"],)).fetchone()
-        gpu.mood.cannot_start = False
+        gpu.mood = Mood()
+        gpu.finish_starting()
         done = await adas.wait(job["id"])
     assert failures == (0,)
     assert done["state"] == "succeeded"

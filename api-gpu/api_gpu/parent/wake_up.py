@@ -17,7 +17,7 @@ from api_gpu.parent.waiting_room import WaitingRoom
 
 TICK_SECONDS = 0.25
 LEAVING_SECONDS = 15.0
-LONGEST_BACKOFF_SECONDS = 30.0
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 30.0
 UNAUTHORIZED = refusal(401, "a service token that is good for this request is required", "WWW-Authenticate: Bearer")
 
 
@@ -102,7 +102,7 @@ class WakeUp:
     def _back_off(self, **why: object) -> None:
         """Tell everybody that there is no server, and try none for a while."""
         self._failures += 1
-        seconds = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (self._failures - 1))
+        seconds = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (self._failures - 1))
         self._not_before = time.monotonic() + seconds
         self._room.dismiss_waiting(self._unavailable())
         self._log("could_not_start", level="error", **why, retry_after=seconds)
