@@ -34,6 +34,7 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # not each attempt, while a collector is away
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

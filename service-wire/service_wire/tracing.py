@@ -6,6 +6,7 @@ It is on where the standard variables name a collector
 no parameter, no header, no message of an error.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -16,9 +17,13 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+PROTOCOL = "http/protobuf"
 LONGEST_GOODBYE = 3.0  # seconds for what has not been sent when the process ends
 
 Attribute = str | int | float | bool
+
+log = logging.getLogger(__name__)
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 _W3C = TraceContextTextMapPropagator()
@@ -31,11 +36,16 @@ def is_on() -> bool:
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the variables name a collector, and do not say otherwise."""
-    return (
-        any(environment.get(name) for name in ENDPOINTS)
-        and environment.get("OTEL_SDK_DISABLED", "").lower() != "true"
-        and environment.get("OTEL_TRACES_EXPORTER", "otlp").lower() != "none"
-    )
+    if not any(environment.get(name) for name in ENDPOINTS) or environment.get("OTEL_SDK_DISABLED", "") == "true":
+        return False
+    exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
+    protocols = (environment.get(name) for name in PROTOCOLS)
+    protocol = next((given for given in protocols if given), PROTOCOL)
+    if exporter == "otlp" and protocol == PROTOCOL:
+        return True
+    if exporter != "none":
+        log.warning("Nothing is traced: there is OTLP over %s alone, not %s over %s.", PROTOCOL, exporter, protocol)
+    return False
 
 
 @contextmanager

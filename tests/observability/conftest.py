@@ -68,7 +68,8 @@ def system(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
         log = directory / "worker.log"
         worker = worker_settings(settings, **gpu, metrics_port=ports[1])
         resources.enter_context(worker_process(worker, log, **shared))
-        api = resources.enter_context(running(settings, directory, **shared, metrics_port=ports[0]))
+        own = {"metrics_port": ports[0], "rate_limit_enabled": True, "rate_limits": json.dumps(settings.rate_limits)}
+        api = resources.enter_context(running(settings, directory, **shared, **own))
         whole = System(api, collector, ports, [api.log, log, gpu_log])
         wait_until(whole.is_complete)
         yield whole

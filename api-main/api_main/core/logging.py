@@ -60,6 +60,7 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger("uvicorn.access").disabled = True  # ours knows the request id
     for name in ("httpx", "procrastinate"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # not each attempt, while a collector is away
 
 
 def _console() -> structlog.dev.ConsoleRenderer:
