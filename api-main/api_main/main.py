@@ -22,6 +22,7 @@ from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.cache import Cache
 from api_main.core.client_address import ClientAddress
+from api_main.core.conditional import ConditionalGet, PublicDocuments
 from api_main.core.database import Database
 from api_main.core.fixed_paths import FixedPaths
 from api_main.core.limits.declarations import Policy, UnknownLimit
@@ -58,6 +59,7 @@ ALLOWED_HEADERS = [
     "Content-Type",
     "Idempotency-Key",
     "If-Match",
+    "If-None-Match",
     "Last-Event-ID",
     "X-API-Version",
     "X-Request-ID",
@@ -86,6 +88,10 @@ TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
     "exclude": lambda scope: scope.get("path", "").startswith("/health"),
 }
+# Always asked for anew, and seldom sent: a release changes them.
+PUBLIC_DOCUMENTS = dict.fromkeys(
+    ("/openapi.json", "/docs", "/redoc", "/auth/v1/.well-known/jwks.json"), "public, no-cache"
+)
 JWKS_TIMEOUT = httpx.Timeout(3.0, connect=2.0)
 
 
@@ -113,6 +119,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(FastLane, routes_of=app)
     app.add_middleware(FixedPaths, routes_of=app)
+    app.add_middleware(PublicDocuments, paths=PUBLIC_DOCUMENTS)
+    app.add_middleware(ConditionalGet)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
     if settings.rate_limit_enabled:
         policy, clients = Policy(settings.rate_limits), Clients(settings)

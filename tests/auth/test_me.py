@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api_main.auth.dependencies import get_live_principal
+from api_main.auth.profiles import profile_of
 from api_main.core.settings import Settings
 from tests.auth.calls import AUTH, assert_refused, bearer, read_me
 from tests.people import Person, claims, sign
@@ -121,7 +122,9 @@ async def test_a_profile_that_vanishes_meanwhile_is_not_found(
     app.dependency_overrides[get_live_principal] = lambda: principal
     try:
         assert (await read_me(client, ada.token)).status_code == 200
+        await app.state.revocations.check(principal)  # for a while they are taken to be there
         admin.execute("delete from public.profiles where id = %s", (ada.id,))
+        await app.state.cache.invalidate(profile_of(ada.id))
         assert_refused(await read_me(client, ada.token), 404, "not_found")
         assert_refused(await change(client, ada, full_name="Ada"), 404, "not_found")
     finally:

@@ -26,6 +26,7 @@ from api_main.auth.scopes import Scope
 from api_main.auth.service import Accounts
 from api_main.auth.sessions import Device
 from api_main.auth.verifier import TokenVerifier
+from api_main.core.cache import Cache
 from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
 from api_main.core.resources import resource
@@ -52,6 +53,7 @@ MAX_AGENT_LENGTH = 512
 
 CurrentSettings = Annotated[Settings, resource("settings")]
 CurrentDatabase = Annotated[Database, resource("database")]
+CurrentCache = Annotated[Cache, resource("cache")]
 CurrentRevocations = Annotated[Revocations, resource("revocations")]
 CurrentAccounts = Annotated[Accounts, resource("accounts")]
 CurrentAccountService = Annotated[AccountService, resource("account_service")]

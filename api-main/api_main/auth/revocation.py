@@ -50,7 +50,7 @@ class Revocations:
         if self.strict:
             await self.check_now(principal)
             return
-        key, tag = _key(principal), _tag(principal.subject)
+        key, tag = _key(principal), sessions_of(principal.subject)
         verdict = await self._cache.known(key, tag)
         if verdict is None:
             look = partial(self._look, principal)
@@ -65,14 +65,14 @@ class Revocations:
             psycopg.Error: the database is away.
         """
         verdict = await self._look(principal)
-        known = await self._cache.known(_key(principal), _tag(principal.subject))
+        known = await self._cache.known(_key(principal), sessions_of(principal.subject))
         if verdict == ENDED or known not in {None, verdict}:  # what this look has shown counts everywhere
             await self.forget(principal.subject)
         _require_live(principal, live=verdict == LIVE)
 
     async def forget(self, subject: UUID) -> None:
         """Look again at the next request of each session of an account, on every replica: something has changed."""
-        await self._cache.invalidate(_tag(subject))
+        await self._cache.invalidate(sessions_of(subject))
 
     async def _look(self, principal: Principal) -> bytes:
         live = await repository.session_is_live(self._database.reader(principal.identity))
@@ -101,7 +101,8 @@ def _key(principal: Principal) -> str:
     return f"session {principal.session} {principal.subject}"
 
 
-def _tag(subject: UUID) -> str:
+def sessions_of(subject: UUID) -> str:
+    """The tag of what is known of somebody's sessions."""
     return f"sessions of {subject}"
 
 

@@ -1,15 +1,18 @@
 """`/api/v1/auth`: accounts, and the caller's own profile."""
 
+from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Query, Response, status
 from sqlalchemy.exc import IntegrityError
 
-from api_main.auth import repository
+from api_main.auth import profiles, repository
 from api_main.auth.afterwards import Later
 from api_main.auth.dependencies import (
     LIVE,
     CurrentAccountService,
+    CurrentCache,
+    CurrentDatabase,
     CurrentDevice,
     CurrentRevocations,
     CurrentSession,
@@ -39,10 +42,10 @@ from api_main.auth.schemas import ChangePassword, Login, ProfileChange, ProfileR
 from api_main.auth.service import NewAccount
 from api_main.auth.user_object import Tokens, UserObject
 from api_main.core.database import RlsSession
-from api_main.core.envelope import Success
+from api_main.core.envelope import Success, success_body
 from api_main.core.errors import NotFound, TooManyRequests, ValidationFailed
 from api_main.core.limits.declarations import shared_limit
-from api_main.core.openapi import BODY, errors
+from api_main.core.openapi import BODY, NOT_MODIFIED, errors
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -111,10 +114,16 @@ async def change_password(form: ChangePassword, caller: LiveCaller, service: Cur
     )
 
 
-@router.get("/me", summary="The caller's profile", responses=errors(*LIVE, NotFound))
-async def read_me(principal: LivePrincipal, session: CurrentSession) -> Success[ProfileRead]:
-    profile = await _own_profile(principal, session)
-    return Success(data=ProfileRead.model_validate(profile))
+@router.get(
+    "/me",
+    summary="The caller's profile",
+    response_model=Success[ProfileRead],
+    responses={**errors(*LIVE, NotFound), **NOT_MODIFIED},
+)
+async def read_me(principal: LivePrincipal, cache: CurrentCache, database: CurrentDatabase) -> Response:
+    profile = await profiles.read_own(cache, database, principal)
+    tag = {"ETag": f'"{sha256(profile).hexdigest()[:32]}"'}
+    return Response(success_body(profile), headers=tag, media_type="application/json")
 
 
 @router.patch("/me", summary="Change the caller's profile", responses=errors(*LIVE, *BODY, NotFound, UsernameTaken))

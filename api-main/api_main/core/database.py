@@ -80,10 +80,15 @@ class RlsReader:
 
 
 class Database:
-    """The pool, and the two doors to it."""
+    """The pool, and the two doors to it.
+
+    Attributes:
+        session_info: what each session carries along, for those who listen to SQLAlchemy's events.
+    """
 
     def __init__(self, settings: Settings, *, name: str = "api-main") -> None:
         """`name` is what Postgres shows of its connections."""
+        self.session_info: dict[str, Any] = {}
         self._pooler = settings.database_transaction_pooler
         self._listen_url = settings.listen_url
         self._slow_seconds = settings.slow_query_ms / 1000 if settings.slow_query_ms else None
@@ -139,7 +144,8 @@ class Database:
             sqlalchemy.exc.DBAPIError: a statement or the commit failed; nothing was written, unless the
                 connection was lost during the commit itself.
         """
-        async with RlsSession(self._engine, expire_on_commit=False, info={"identity": identity}) as session:
+        info = {"identity": identity, **self.session_info}
+        async with RlsSession(self._engine, expire_on_commit=False, info=info) as session:
             yield session
             await session.commit()
             for work in session.info.get("after_commit", ()):

@@ -40,6 +40,8 @@ DOCUMENTATION_POLICY = (
     " font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly;"
     " worker-src blob:; frame-ancestors 'none'"
 )
+# What has an `ETag` and says no more may be kept by its reader, who asks each time whether it still holds.
+OF_ONES_OWN = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
 ALLOW_ORIGIN = b"access-control-allow-origin"
 STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 
@@ -91,6 +93,9 @@ class RequestContext:
         if path in DOCUMENTATION:
             headers.append((b"content-security-policy", DOCUMENTATION_POLICY.encode()))
         given = dict(headers)
+        if b"etag" in given and b"cache-control" not in given:
+            headers += OF_ONES_OWN
+            given = dict(headers)
         headers += [header for header in self.headers if header[0] not in given]
         headers.append((b"x-request-id", request_id.encode()))
         if timings is not None:

@@ -31,6 +31,7 @@ RATE_LIMIT = {
     "RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "How many of them are left"},
     "RateLimit-Reset": {"schema": {"type": "integer"}, "description": "Seconds until the window is over"},
 }
+NOT_MODIFIED: Responses = {304: {"description": "What `If-None-Match` names is what there is", "headers": ETAG}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where it can be read"}}
 
 

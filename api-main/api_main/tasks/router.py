@@ -12,7 +12,7 @@ from api_main.core.database import RlsReader, RlsSession
 from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, ValidationFailed
 from api_main.core.limits.declarations import shared_limit
-from api_main.core.openapi import BODY, ETAG, LOCATION, errors
+from api_main.core.openapi import BODY, ETAG, LOCATION, NOT_MODIFIED, errors
 from api_main.core.preconditions import IfMatch, etag, expected_versions
 from api_main.idempotency.errors import KEY_ERRORS
 from api_main.idempotency.route import REPLAYED_HEADER, IdempotentRoute, creation_for
@@ -73,7 +73,7 @@ async def write_tasks(bulk: Bulk, session: TaskCreation) -> Success[BulkResult]:
     "/{task_id}",
     summary="Read a task",
     response_model=Success[TaskRead],
-    responses={**ONE_ERRORS, 200: {"headers": ETAG}},
+    responses={**ONE_ERRORS, **NOT_MODIFIED, 200: {"headers": ETAG}},
 )
 async def get_task(task_id: UUID, reader: TaskReader) -> Response:
     body, tag = await service.read(reader, task_id)
