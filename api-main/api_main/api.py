@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from api_main.audit import router as audit
 from api_main.auth import discovery
 from api_main.auth import router as auth
 from api_main.auth.mail import router as mail
@@ -9,6 +10,7 @@ from api_main.auth.personal_tokens import router as personal_tokens
 from api_main.auth.protocol import admin_router, links_router
 from api_main.auth.protocol import router as protocol
 from api_main.core.settings import Settings
+from api_main.dashboard import router as dashboard
 from api_main.events import socket_router
 from api_main.health import router as health
 from api_main.images import router as images
@@ -19,8 +21,9 @@ from api_main.tasks import events as task_events
 from api_main.tasks import router as tasks
 from api_main.tasks.export import router as task_export
 from api_main.tasks.search import router as task_search
+from api_main.users import router as users
 
-LARGE_BODIES = ("/api/v1/tasks/bulk", "/api/v1/jobs", "/api/v1/images/", "/api/v1/inference/")
+LARGE_BODIES = ("/api/v1/tasks/bulk", "/api/v1/users/bulk", "/api/v1/jobs", "/api/v1/images/", "/api/v1/inference/")
 """Beginnings of paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
 USED_ONCE = frozenset({"/auth/v1/verify", "/api/v1/tasks/events"})
@@ -40,6 +43,8 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
         inference.router,
         metrics.router,
     ):
+        app.include_router(router, prefix="/api/v1")
+    for router in (users.router, audit.router, dashboard.router):
         app.include_router(router, prefix="/api/v1")
     if settings.signing_keys is not None:
         app.include_router(discovery.router)

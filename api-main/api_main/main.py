@@ -43,6 +43,7 @@ from api_main.metrics.collectors import PoolCollector, QueueCollector
 from api_main.metrics.listener import exposing_metrics
 from api_main.tasks.embeddings.worker import embedding
 from api_main.tasks.search.query_vectors import open_query_vectors
+from api_main.users.keepers import choose_keeper
 from service_wire import tracing
 
 log = structlog.get_logger()
@@ -146,7 +147,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
         app.state.database = database
-        collectors = (PoolCollector(database), QueueCollector(database, embeds=settings.gpu_url is not None))
+        collectors = (PoolCollector(database), QueueCollector(database))
         async with (
             open_redis(settings.redis_url) as redis,
             httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
@@ -155,6 +156,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.redis = redis
             app.state.cache, app.state.limiter = Cache(redis, settings.cache_secret), Limiter(redis)
             add_resources(app, settings, database, client, supabase)
+            app.state.user_keeper = choose_keeper(settings, supabase)
             await database.open()
             listener = Listener(database)
             if not settings.rate_limit_enabled:

@@ -26,7 +26,7 @@ create function pg_temp.state() returns text language sql as $$
 $$;
 grant execute on function pg_temp.state() to public;
 
-select plan(27);
+select plan(29);
 
 -- The state of an account: the first reason that applies
 select is(pg_temp.state(), 'unconfirmed', 'A new account is unconfirmed');
@@ -78,7 +78,7 @@ reset role;
 -- The rights of the caller, and nobody's else
 select ok(reloptions @> array['security_invoker=on'], oid::regclass || ' is read with its caller''s rights')
 from pg_class where relnamespace = 'admin'::regnamespace and relkind = 'v' order by relname;
-select is(count(*), 3::bigint, 'There are three views') from pg_class
+select is(count(*), 4::bigint, 'There are four views') from pg_class
 where relnamespace = 'admin'::regnamespace and relkind = 'v';
 select ok(not has_schema_privilege(role, 'admin', 'usage'), role || ' may not use the schema')
 from unnest(array['anon', 'authenticated', 'api_main']) role;
@@ -94,7 +94,7 @@ select is_empty(
 set local role authenticated;
 set local request.jwt.claims = :'as_root';
 select throws_ok('select * from admin.' || name, '42501', null, 'Even a superuser of the API is refused admin.' || name)
-from unnest(array['users', 'sessions', 'security_events']) name;
+from unnest(array['users', 'sessions', 'security_events', 'audit_log']) name;
 
 select * from finish();
 rollback;

@@ -15,6 +15,9 @@ insert into auth.users (id, aud, role, email) values
   (:'bob', 'authenticated', 'authenticated', 'bob@pgtap.test'),
   (:'root', 'authenticated', 'authenticated', 'root@pgtap.test');
 update public.profiles set is_superuser = true where id = :'root';
+-- There must always be a superuser: somebody else is one too.
+insert into auth.users (id, email) values ('0909ffff-0000-4000-8000-000000000009', 'other@pgtap.elsewhere');
+update public.profiles set is_superuser = true where id = '0909ffff-0000-4000-8000-000000000009';
 
 select plan(30);
 

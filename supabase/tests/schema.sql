@@ -16,7 +16,7 @@ from pg_class c join ours o on o.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e');
 
-select plan(19);
+select plan(20);
 
 -- Everything explains itself in the table editor
 select is_empty(
@@ -68,6 +68,7 @@ end;
 select policies_are('public', 'profiles', array[
   'A person sees their own profile; a superuser sees all', 'A person changes their own profile'
 ]);
+select policies_are('private', 'audit_log', array['A superuser reads the audit log']);
 select policies_are('public', 'api_tokens', array[
   'An owner sees their tokens', 'A person makes tokens of their own', 'An owner revokes their tokens'
 ]);
@@ -89,13 +90,19 @@ select set_eq(
     where r.rolname in ('anon', 'authenticated', 'embedder', 'service_role') and f.proname in (
       'is_superuser', 'account_is_superuser', 'may_sign_in', 'session_is_live', 'keep_profile', 'touch_updated_at',
       'touch_task', 'prefix_query', 'highlight', 'custom_access_token_hook', 'use_api_token', 'queue_new_tasks',
-      'queue_changed_task', 'create_task_embeddings'
+      'queue_changed_task', 'create_task_embeddings', 'leave_a_superuser', 'guard_superusers', 'require_superuser',
+      'account_facts', 'superusers', 'change_profile', 'is_last_superuser', 'note_administration', 'all_numbers',
+      'count_tasks', 'due_on', 'add_up_task_counts', 'keep_audit_log', 'add_audit_month', 'add_audit_rest',
+      'add_to_audit_log', 'audit_account', 'audit_profile', 'audit_profile_made', 'audit_token', 'grants_superuser',
+      'refuse_change_of_audit_log'
     ) and has_function_privilege(r.oid, f.oid, 'execute')$$,
   $$values
     ('is_superuser'::name, 'authenticated'::name), ('session_is_live', 'authenticated'),
     ('prefix_query', 'authenticated'), ('highlight', 'authenticated'), ('prefix_query', 'service_role'),
     ('highlight', 'service_role'), ('account_is_superuser', 'service_role'),
-    ('use_api_token', 'anon')$$,
+    ('use_api_token', 'anon'), ('require_superuser', 'authenticated'), ('account_facts', 'authenticated'),
+    ('superusers', 'authenticated'), ('change_profile', 'authenticated'), ('is_last_superuser', 'authenticated'),
+    ('note_administration', 'authenticated'), ('all_numbers', 'authenticated')$$,
   'The API roles may run what is meant for them');
 
 -- Logins

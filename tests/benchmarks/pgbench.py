@@ -29,7 +29,7 @@ VARIANTS = [PLAIN, PREPARED, PIPELINED]
 def script(scenario: Scenario, users: int, *, pipelined: bool) -> str:
     """The transaction: four round trips, or one."""
     prelude = PRELUDE
-    for number, value in enumerate(["'authenticated'", CLAIMS, "'8s'", "'on'" if scenario.reads else "'off'"], 1):
+    for number, value in enumerate(["'authenticated'", CLAIMS, "'8s'", "'on'" if scenario.reads else "'off'", "''"], 1):
         prelude = prelude.replace(f"${number}", value)
     begin, end = (r"\startpipeline", r"\endpipeline") if pipelined else ("begin;", "commit;")
     return "\n".join([rf"\set user random(1, {users})", begin, f"{prelude};", f"{scenario.sql};", end, ""])

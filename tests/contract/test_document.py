@@ -145,7 +145,7 @@ def test_a_token_is_asked_for_exactly_where_one_is_needed(document: Json, operat
 
 
 def test_parameters_are_described_or_speak_for_themselves(operations: list[Operation]) -> None:
-    plain = {"task_id", "job_id", "token_id", "status", "priority", "q"}
+    plain = {"task_id", "job_id", "token_id", "status", "priority", "q", "user_id"}
     for operation in operations:
         for parameter in operation.content.get("parameters", []):
             assert parameter.get("description") or parameter["name"] in plain, (operation.name, parameter["name"])

@@ -90,6 +90,10 @@ TABLES = {
     "private.presences": Table(
         "user_id", "seen_at = now()", "(channel, user_id, process) values ('new', $1, gen_random_uuid())"
     ),
+    # Who is made has an entry: the account's first.
+    "private.audit_log": Table(
+        "subject_id", "action = 'was.changed'", "(action, actor_role, subject_id) values ('a.b', 'c', $1)"
+    ),
     "auth.users": Table("id", "phone = null", "(id) select gen_random_uuid() where $1::uuid is not null"),
     "auth.sessions": Table("user_id", "user_agent = 'changed'", "(user_id) values ($1)"),
     "auth.identities": Table(
@@ -141,7 +145,7 @@ class Stage:
         with connection.transaction(force_rollback=True):
             cursor = psycopg.RawCursor(connection)
             if caller.role is not None:
-                cursor.execute(PRELUDE, (caller.role, self._claims(caller), "0", "off"))
+                cursor.execute(PRELUDE, (caller.role, self._claims(caller), "0", "off", ""))
             yield cursor
 
     def _claims(self, caller: Caller) -> str:

@@ -19,6 +19,7 @@ ACCOUNTS = (
     *("auth.users", "auth.sessions", "auth.identities", "auth.mfa_amr_claims", "auth.one_time_tokens"),
     "auth.flow_state",
 )
+KEPT_BY_TRIGGERS = ("private.audit_log", "private.task_counts", "private.task_count_changes")
 
 JOBS_SHOWN = frozenset(
     {"id", "owner_id", "kind", "parameters", "priority", "state", "attempts", "done", "total", "result", "error"}
@@ -67,6 +68,8 @@ GRANTS: dict[tuple[str, str], dict[str, frozenset[str]]] = {
         ),
     },
     ("job_worker", "public.job_files"): {"select": EVERYTHING, "insert": EVERYTHING},
+    ("authenticated", "private.audit_log"): {"select": EVERYTHING},
+    **{("service_role", table): {"select": EVERYTHING} for table in KEPT_BY_TRIGGERS},
     **{
         (role, table): {"select": EVERYTHING, "insert": EVERYTHING, "update": EVERYTHING}
         for role, tables in {

@@ -13,11 +13,14 @@ INTENDED = {
     "anon": {"use_api_token"},
     "authenticated": {"is_superuser", "session_is_live", "prefix_query", "highlight", "enqueue_job", "cancel_job"}
     | {"claim_idempotency_key"}
-    | {"join_presence", "leave_presence", "present_in"},
+    | {"join_presence", "leave_presence", "present_in"}
+    | {"require_superuser", "account_facts", "superusers", "change_profile", "is_last_superuser", "note_administration"}
+    | {"all_numbers"},
     "auth_admin": {"may_sign_in"},
     "embedder": set(),
     "job_worker": {"may_sign_in", "tidy_jobs", "sweep_idempotency_keys"}
-    | {"live_heads", "sweep_live_events", "keep_presences"},
+    | {"live_heads", "sweep_live_events", "keep_presences"}
+    | {"keep_audit_log", "add_up_task_counts"},
     "service_role": {"prefix_query", "highlight", "account_is_superuser"},
 }
 

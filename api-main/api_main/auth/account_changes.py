@@ -20,7 +20,7 @@ from api_main.auth.events import SecurityEvent, record
 from api_main.auth.models import User
 from api_main.auth.one_time_tokens import EMAIL_CHANGE_TOKENS, OneTimeTokens, TokenKind
 from api_main.auth.principal import Principal
-from api_main.auth.service import AUTH_ADMIN, Accounts
+from api_main.auth.service import AUTH_ADMIN, Accounts, on_behalf_of
 from api_main.auth.user_object import UserObject, user_object
 from api_main.core.database import Database, RlsSession
 from api_main.core.settings import Settings
@@ -84,7 +84,7 @@ class AccountChanges:
         """
         hashed = None if change.password is None else await self._checked_hash(principal, change, change.password)
         with repository.refusing_a_taken_email():
-            async with self._database.session(AUTH_ADMIN) as session:
+            async with self._database.session(on_behalf_of(principal.identity)) as session:
                 user = await _own(session, principal)
                 if hashed is not None:
                     await self._check_freshness(session, principal, user, change.nonce)

@@ -12,10 +12,13 @@ from api_main.auth.durations import parse_duration
 from api_main.auth.errors import InvalidDuration, UserNotFound
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.models import User
-from api_main.auth.service import AUTH_ADMIN, EMAIL_PROVIDER
+from api_main.auth.service import AUTH_ADMIN, EMAIL_PROVIDER, SERVICE
 from api_main.auth.user_object import UserObject, user_object
 from api_main.core.database import Database, RlsSession
+from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
+
+BY_SECRET_KEY = Identity(AUTH_ADMIN.role, SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Administration:
         user = User(email=form.email, raw_app_meta_data=EMAIL_PROVIDER if form.email else {})
         _apply(user, form, await passwords.checked_hash(form.password, self._settings))
         with repository.refusing_a_taken_email():
-            async with self._database.session(AUTH_ADMIN) as session:
+            async with self._database.session(BY_SECRET_KEY) as session:
                 created = user_object(user, await repository.add_user(session, user))
         record(SecurityEvent.REGISTERED, subject=user.id, by="administrator")
         return created
@@ -73,17 +76,8 @@ class Administration:
         """
         now, hashed = datetime.now(UTC), await passwords.checked_hash(form.password, self._settings)
         with repository.refusing_a_taken_email():
-            async with self._database.session(AUTH_ADMIN) as session:
-                user = await _found(session, user_id)
-                _apply(user, form, hashed)
-                if form.email is not None:
-                    _set_email(user, form.email)
-                if form.email is not None or (form.email_confirm and user.email):
-                    await repository.set_email_identity(session, user)
-                if hashed is not None:
-                    await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
-                    await withdraw_mailed(session, user)
-                await session.flush()
+            async with self._database.session(BY_SECRET_KEY) as session:
+                user = await change_account(session, user_id, form, hashed)
                 changed = await _object(session, user)
         is_ban = form.ban_duration is not None and user.banned_until is not None and user.banned_until > now
         record(SecurityEvent.ACCOUNT_BANNED if is_ban else SecurityEvent.ACCOUNT_CHANGED, subject=user_id)
@@ -95,13 +89,43 @@ class Administration:
         Raises:
             UserNotFound
         """
-        async with self._database.session(AUTH_ADMIN) as session:
-            user = await _found(session, user_id)
-            if soft:
-                await _delete_softly(session, user)
-            else:
-                await session.delete(user)
+        async with self._database.session(BY_SECRET_KEY) as session:
+            await delete_account(session, user_id, soft=soft)
         record(SecurityEvent.ACCOUNT_DELETED, subject=user_id, soft=soft)
+
+
+async def change_account(session: RlsSession, user_id: UUID, form: AccountForm, hashed: str | None) -> User:
+    """Change an account in a transaction of `auth_admin`; `hashed` is the new password's hash.
+
+    Raises:
+        UserNotFound, InvalidDuration
+        sqlalchemy.exc.IntegrityError: another account has the e-mail.
+    """
+    user = await _found(session, user_id)
+    _apply(user, form, hashed)
+    if form.email is not None:
+        _set_email(user, form.email)
+    if form.email is not None or (form.email_confirm and user.email):
+        await repository.set_email_identity(session, user)
+    if hashed is not None:
+        await repository.delete_sessions(session, user_id=user_id, current=None, scope="global")
+        await withdraw_mailed(session, user)
+    await session.flush()
+    return user
+
+
+async def delete_account(session: RlsSession, user_id: UUID, *, soft: bool) -> None:
+    """Delete an account in a transaction of `auth_admin`.
+
+    Raises:
+        UserNotFound
+    """
+    user = await _found(session, user_id)
+    if soft:
+        await _delete_softly(session, user)
+    else:
+        await session.delete(user)
+    await session.flush()
 
 
 def ban_end(duration: str) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
@@ -31,7 +31,7 @@ from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
 from api_main.core.resources import resource
 from api_main.core.settings import Settings
-from api_main.core.timings import AUTH, current_timings, timed
+from api_main.core.timings import current_timings
 from service_wire import tracing
 
 CALLER = (
@@ -88,10 +88,11 @@ async def get_verified_principal(
 ) -> Principal:
     if credentials is None:
         raise Unauthenticated
-    with timed(AUTH), tracing.span("auth"):
+    started = time.perf_counter()
+    with tracing.span("auth"):
         principal = await verify(request.app.state, credentials.credentials)
     if (timings := current_timings.get()) is not None:
-        timings.is_for_caller = True
+        timings.auth, timings.is_for_caller = time.perf_counter() - started, True
     # A route that names no scope is beyond every personal token.
     if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
         raise InsufficientScope(needed.scopes)
@@ -130,12 +131,12 @@ async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIte
         yield session
 
 
-def session_for(*scopes: Scope) -> params.Security:
-    """The caller's transaction, for personal tokens with these scopes as well.
+def session_for(*scopes: Scope, get: Callable[..., Any] = get_session) -> params.Security:
+    """The caller's transaction, for personal tokens with these scopes as well; `get` may do more with it.
 
     It commits when the route returns, before the answer is sent: a commit that fails must become a 5xx.
     """
-    return params.Security(get_session, scope="function", scopes=scopes)
+    return params.Security(dependency=get, scope="function", scopes=scopes)
 
 
 CurrentSession = Annotated[RlsSession, session_for()]

@@ -3,9 +3,10 @@
 Hashes are those of Supabase Auth, so accounts can move there as they are.
 """
 
+import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TypeVar
 
@@ -55,6 +56,23 @@ async def checked_hash(password: str | None, settings: Settings) -> str | None:
         return None
     check_strength(password, minimum=settings.password_min_length)
     return await hash_password(password)
+
+
+async def hash_all(passwords: Sequence[str | None], done: Callable[[int], Awaitable[None]]) -> list[str | None]:
+    """The hashes of many passwords, on all cores; `done` is told how many there are so far.
+
+    As many at a time as there are cores: somebody who signs in meanwhile waits for one of them, not for all.
+    """
+    hashes = list[str | None]()
+    step = os.cpu_count() or 1
+    for start in range(0, len(passwords), step):
+        hashes += await asyncio.gather(*(_hash_if_any(password) for password in passwords[start : start + step]))
+        await done(len(hashes))
+    return hashes
+
+
+async def _hash_if_any(password: str | None) -> str | None:
+    return None if password is None else await hash_password(password)
 
 
 def check_strength(password: str, *, minimum: int, field: str = "password") -> None:

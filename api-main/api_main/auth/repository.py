@@ -74,6 +74,18 @@ async def add_user(session: RlsSession, user: User) -> list[UserIdentity]:
     return [identity]
 
 
+async def add_users(session: RlsSession, users: Sequence[User]) -> None:
+    """Add accounts that have e-mails, in a few statements.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: one of the e-mails has an account already.
+    """
+    session.add_all(users)
+    await session.flush()
+    session.add_all([email_identity(user) for user in users])
+    await session.flush()
+
+
 def email_identity(user: User) -> UserIdentity:
     """The identity of an account that signs in with its e-mail."""
     verified = {"email_verified": user.email_confirmed_at is not None, "phone_verified": False}

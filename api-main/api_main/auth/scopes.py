@@ -10,3 +10,7 @@ class Scope(StrEnum):
     INFERENCE_RUN = "inference:run"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    AUDIT_READ = "audit:read"
+    DASHBOARD_READ = "dashboard:read"

@@ -31,7 +31,13 @@ from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
 
 AUTH_ADMIN = Identity("auth_admin")
+SERVICE = '{"role":"service_role"}'  # the claims of a secret key, for the audit log
 EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
+
+
+def on_behalf_of(identity: Identity) -> Identity:
+    """`auth_admin` with the claims of a caller: the audit log says who it was that had accounts changed."""
+    return Identity(AUTH_ADMIN.role, identity.claims)
 
 
 @dataclass(frozen=True, slots=True)

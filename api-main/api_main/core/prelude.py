@@ -18,6 +18,7 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import wait_async
 
+from api_main.core.logging import request_facts
 from api_main.core.rows import Rows
 from api_main.core.statements import READER, SESSION, Observed
 from service_wire import tracing
@@ -28,7 +29,7 @@ select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
   set_config('statement_timeout', $3, true), set_config('transaction_read_only', $4, true),
   set_config('timezone', 'UTC', true), set_config('request.jwt.claim', '', true),
   set_config('request.jwt.claim.sub', '', true), set_config('request.jwt.claim.role', '', true),
-  set_config('request.jwt.claim.email', '', true)
+  set_config('request.jwt.claim.email', '', true), set_config('request.id', $5, true)
 """
 
 # Filters combine freely, so the number of statements has no natural end: the rest is planned each time.
@@ -47,6 +48,12 @@ class Identity:
 
     role: str
     claims: str = ""
+
+
+def _request_id() -> str:
+    """What the audit log is told of a change, besides who makes it."""
+    request_id: str = request_facts.get().get("request_id", "")
+    return request_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class RlsConnection(AsyncConnection[Any]):
 
     def prelude(self, identity: Identity, *, read_only: bool = False) -> Query:
         timeout = self.timeouts.get(identity.role, "0")
-        return Query(PRELUDE, (identity.role, identity.claims, timeout, "on" if read_only else "off"))
+        return Query(PRELUDE, (identity.role, identity.claims, timeout, "on" if read_only else "off", _request_id()))
 
     async def begin(self) -> None:
         """Begin the transaction of the identity that waits."""
@@ -111,10 +118,9 @@ class RlsConnection(AsyncConnection[Any]):
         """As psycopg's, and in the same round trip the last statement, if there is one."""
         last, self.last_statement = self.last_statement, None
         if last is None:
-            with Observed(SESSION, ("commit",), self.slow_seconds):
-                await super().commit()
+            await super().commit()
             return
-        with Observed(SESSION, (last.sql, "commit"), self.slow_seconds), self.closed_if_interrupted():
+        with self.closed_if_interrupted():
             async with self.pipeline() if self.pipelines else nullcontext():
                 await self.change_identity(last.identity)
                 await AsyncRawCursor(self).execute(last.sql, last.parameters)

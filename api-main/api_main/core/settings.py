@@ -248,6 +248,8 @@ class WorkerSettings(Settings):
     jobs_stalled_seconds: float = Field(default=45.0, gt=0, description="without a sign of life")
     jobs_grace_seconds: float = Field(default=20.0, gt=0, description="that running jobs have when the worker stops")
 
+    audit_keep_months: int = Field(default=12, ge=1, le=1200, description="that an entry of the audit log is kept")
+
     @property
     def heartbeat_seconds(self) -> float:
         return self.jobs_stalled_seconds / 3

@@ -63,9 +63,9 @@ async def get_creation(
         yield session
 
 
-def creation_for(*scopes: Scope) -> params.Security:
-    """The caller's transaction as `session_for` gives it, in an `IdempotentRoute`."""
-    return params.Security(get_creation, scope="function", scopes=scopes)
+def creation_for(*scopes: Scope, get: Callable[..., Any] = get_creation) -> params.Security:
+    """The caller's transaction as `session_for` gives it, in an `IdempotentRoute`; `get` may do more with it."""
+    return params.Security(dependency=get, scope="function", scopes=scopes)
 
 
 async def require_unguessable_key(request: Request, _principal: CurrentPrincipal) -> None:

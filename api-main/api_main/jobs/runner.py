@@ -11,6 +11,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from api_main.core.database import Database, become
+from api_main.core.logging import request_facts
 from api_main.core.settings import WorkerSettings
 from api_main.gpu.client import GpuClient
 from api_main.jobs import runs
@@ -63,6 +64,7 @@ class JobRunner:
             run = await runs.begin(session, job_id)
         if run is None:
             return
+        request_facts.set({"request_id": f"job-{run.id}"})  # for the log, and for the audit log
         whose = {} if run.traceparent is None else {"traceparent": run.traceparent}
         with tracing.continued(whose, f"job {run.kind}", SpanKind.CONSUMER, job_attempt=run.attempts):
             await self._run(run, is_stopping)
@@ -108,7 +110,15 @@ class JobRunner:
         kind = self._kinds[run.kind]
         async with self._database.session(WORKER) as session:
             content = await runs.read_input(session, run)
-        work = Work(run.parameters, content, _Reporter(self._database, run), self._gpu)
+        work = Work(
+            id=run.id,
+            owner=run.owner,
+            settings=self._settings,
+            parameters=run.parameters,
+            content=content,
+            progress=_Reporter(self._database, run),
+            gpu=self._gpu,
+        )
         async with self._database.session(run.owner) as session:
             outcome = await kind.handler(session, work)
             await become(session, WORKER)

@@ -45,6 +45,7 @@ PUT_BACK = text(f"update public.jobs set state = 'queued', failures = failures +
 KEEP_PART = text(
     "insert into public.job_files (job_id, purpose, part, content) values (:id, 'result', :part, :content)"
 )
+KEEP_BOOKS = text("select private.keep_audit_log(:months), private.add_up_task_counts()")
 TIDY = text("select private.tidy_jobs(:stalled, :most, :keep)")
 
 
@@ -106,6 +107,11 @@ async def tidy(session: RlsSession, stalled: timedelta, most_failures: int, keep
     values = {"stalled": stalled, "most": most_failures, "keep": keep}
     retaken: int = (await (await session.connection()).execute(TIDY, values)).scalar_one()
     return retaken
+
+
+async def keep_books(session: RlsSession, audit_months: int) -> None:
+    """Make and drop the months of the audit log, and add up the numbers of the dashboard."""
+    await (await session.connection()).execute(KEEP_BOOKS, {"months": audit_months})
 
 
 async def _write(session: RlsSession, run: Run, statement: Any, **values: Any) -> bool:

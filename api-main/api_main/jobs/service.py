@@ -19,6 +19,7 @@ from api_main.jobs.models import Job, JobPriority, JobState
 from api_main.jobs.schemas import ImportForm, JobFileInfo, JobForm, JobListQuery, JobRead, JobResult, PicturesForm
 
 NEWEST_FIRST = "-created"
+NORMAL_PRIORITY = JobPriority.NORMAL
 
 
 async def create(session: RlsSession, principal: Principal, form: JobForm, settings: Settings) -> JobRead:

@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from api_main.auth.scopes import Scope
 from api_main.core.database import RlsSession
+from api_main.core.prelude import Identity
+from api_main.core.settings import Settings
 from api_main.gpu.client import GpuClient
 
 MAX_RESULT = 64 * 1024 * 1024  # bytes; a worker holds them in memory
@@ -60,6 +63,9 @@ Raises:
 class Work:
     """A job as its kind sees it."""
 
+    id: UUID
+    owner: Identity
+    settings: Settings
     parameters: Mapping[str, Any]
     content: bytes = field(repr=False)
     progress: Progress

@@ -109,6 +109,9 @@ class JobWorker:
                     await idempotency.sweep(session)
                 if retaken:
                     log.warning("jobs_of_lost_workers_queued_again", jobs=retaken)
+            with suppress(DBAPIError, psycopg.Error):
+                async with self._database.session(runs.WORKER) as session:
+                    await runs.keep_books(session, self._settings.audit_keep_months)
             await asyncio.sleep(self._settings.heartbeat_seconds)
 
 

@@ -48,10 +48,8 @@ class PoolCollector(Collector):
 class QueueCollector(Collector):
     """The queues, which all processes share: add nothing up, take the largest."""
 
-    def __init__(self, database: Database, *, embeds: bool) -> None:
-        """`embeds`: whether there is an api-gpu. Without one tasks wait for good, and nobody is to be alarmed."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._embeds = embeds
         self._loop = asyncio.get_running_loop()
 
     def collect(self) -> Iterator[Metric]:
@@ -63,13 +61,10 @@ class QueueCollector(Collector):
             "jobs_waiting": (ages.jobs_waiting, "Jobs that no worker has begun."),
             "jobs_running": (ages.jobs_running, "Jobs that a worker is at."),
             "jobs_oldest_seconds": (ages.jobs_oldest_seconds, "How long the oldest of the waiting jobs waits."),
-        }
-        embeddings = {
             "embeddings_waiting": (ages.embeddings_waiting, "Tasks whose words are yet to be embedded."),
             "embeddings_oldest_seconds": (ages.embeddings_oldest_seconds, "How long the oldest of those tasks waits."),
         }
-        told = gauges | (embeddings if self._embeds and ages.embeddings_possible else {})
-        for name, (value, about) in told.items():
+        for name, (value, about) in gauges.items():
             yield GaugeMetricFamily(name, about, value)
 
     def _ask(self) -> QueueAges | None:

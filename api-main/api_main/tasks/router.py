@@ -17,6 +17,7 @@ from api_main.core.preconditions import IfMatch, etag, expected_versions
 from api_main.idempotency.errors import KEY_ERRORS
 from api_main.idempotency.route import REPLAYED_HEADER, IdempotentRoute, creation_for
 from api_main.tasks import service
+from api_main.tasks.dependencies import get_task_creation, get_task_session
 from api_main.tasks.errors import TaskChanged, TaskNotFound
 from api_main.tasks.models import Task
 from api_main.tasks.schemas import (
@@ -32,8 +33,8 @@ router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=IdempotentRoute)
 reads = APIRouter(prefix="/tasks", tags=["tasks"], route_class=ReadRoute)
 
 TaskReader = Annotated[RlsReader, reader_for(Scope.TASKS_READ)]
-TaskSession = Annotated[RlsSession, session_for(Scope.TASKS_WRITE)]
-TaskCreation = Annotated[RlsSession, creation_for(Scope.TASKS_WRITE)]
+TaskSession = Annotated[RlsSession, session_for(Scope.TASKS_WRITE, get=get_task_session)]
+TaskCreation = Annotated[RlsSession, creation_for(Scope.TASKS_WRITE, get=get_task_creation)]
 
 LIST_ERRORS = errors(*CALLER, ValidationFailed, InvalidCursor)
 ONE_ERRORS = errors(*CALLER, ValidationFailed, TaskNotFound)

@@ -78,7 +78,7 @@ class SupabaseAccounts:
         device: Device,
         later: Afterwards,  # noqa: ARG002 - Supabase Auth sends the mail itself
     ) -> Tokens | UserObject:
-        async with _our_errors(REGISTERING):
+        async with our_errors(REGISTERING):
             answer = await self._client(device).sign_up(
                 {"email": form.email, "password": form.password, "options": {"data": form.metadata}}
             )
@@ -99,7 +99,7 @@ class SupabaseAccounts:
     async def refresh(self, refresh_token: str, device: Device) -> Tokens:
         if not refresh_token:  # the client would look for one of its own
             raise InvalidRefreshToken
-        async with _our_errors(REFRESHING):
+        async with our_errors(REFRESHING):
             tokens = _session(await self._client(device).refresh_session(refresh_token))
         record(SecurityEvent.REFRESHED, subject=tokens.user.id)
         return tokens
@@ -107,7 +107,7 @@ class SupabaseAccounts:
     async def sign_out(self, caller: Caller, scope: Scope) -> None:
         self._require_own(caller)
         try:
-            async with _our_errors({}):
+            async with our_errors({}):
                 await self._client(caller.device).admin.sign_out(caller.token, scope)
         except SessionEnded:
             if scope != "local":
@@ -121,14 +121,14 @@ class SupabaseAccounts:
         if caller.principal.expires_at < time.time() + LAST_SECONDS:
             raise TokenExpired
         client = self._client(caller.device)
-        async with _our_errors({}):
+        async with our_errors({}):
             # No refresh token: a client that has one would use it up, and the caller would be signed out.
             user = _user(await client.set_session(caller.token, ""))
         # On a client of its own: the session that this begins must not become the caller's.
         proof = self._client(caller.device)
         await self._sign_in(proof, _credentials(user, current), VERIFYING)
         try:
-            async with _our_errors(CHANGING):
+            async with our_errors(CHANGING):
                 await client.update_user({"password": new, "current_password": current})
         except ApiError:
             await self._end(proof, "local")
@@ -147,7 +147,7 @@ class SupabaseAccounts:
         who = str(credentials.get("email") or credentials.get("phone"))
         await self._lockout.begin(who, address)
         try:
-            async with _our_errors(meanings):
+            async with our_errors(meanings):
                 tokens = _session(await client.sign_in_with_password(credentials))
         except AuthUnavailable:  # nobody has guessed wrong
             await self._lockout.succeed(who, address)
@@ -157,7 +157,7 @@ class SupabaseAccounts:
 
     async def _end(self, client: ASupabaseAuthClient, scope: Scope) -> None:
         try:
-            async with _our_errors({}):
+            async with our_errors({}):
                 await client.sign_out({"scope": scope})
         except ApiError as error:
             log.warning("supabase_sign_out_failed", scope=scope, code=error.code)
@@ -190,7 +190,7 @@ class SupabaseAccounts:
 
 
 @asynccontextmanager
-async def _our_errors(meanings: Meanings) -> AsyncIterator[None]:
+async def our_errors(meanings: Meanings) -> AsyncIterator[None]:
     """Give Supabase Auth some time, and turn whatever goes wrong into an error of ours."""
     try:
         async with asyncio.timeout(CALL_SECONDS):

@@ -1,0 +1,10 @@
+"""Create the audit log."""
+
+from api_main.migrations.files import run_file
+
+revision = "20261121100000"
+down_revision = "20261121090000"
+
+
+def upgrade() -> None:
+    run_file(revision)
