@@ -193,7 +193,8 @@ async def test_a_worker_that_cannot_record_an_end_begins_anew_and_nothing_is_don
 
 
 async def test_a_worker_waits_for_a_database_that_is_not_there_yet(settings: Settings, tmp_path: Path) -> None:
-    nowhere = worker_settings(settings, database_url="postgresql://api_main:x@127.0.0.1:9/postgres")
+    address = "postgresql://api_main:x@127.0.0.1:9/postgres"
+    nowhere = worker_settings(settings, database_url=address, database_pool_timeout=0.2)
     with worker_process(nowhere, tmp_path / "worker.log") as worker:
         await eventually(lambda: "worker_lost_the_database" in worker.text)
         assert worker.process.poll() is None

@@ -12,7 +12,7 @@ from tests.people import Person
 from tests.rls.serving import serve
 from tests.tasks.client import TasksClient
 
-ROUNDS = 20
+ROUNDS = 7
 SLACK = 0.5  # seconds, on a machine that does other things as well: whoever waited for api-gpu would wait for longer
 
 
