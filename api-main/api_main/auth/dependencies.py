@@ -1,5 +1,6 @@
 """What a route asks for: who is calling, and the database as they may see it."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated, Any
