@@ -109,7 +109,7 @@ def _postgres_alone(laboratory: Laboratory, scenario: Scenario, plan: Plan) -> O
     for _round in range(plan.pgbench_rounds):
         for variant in pgbench.VARIANTS:
             url = laboratory.login_url("tasks")
-            outcomes[variant].append(pgbench.measure(url, scenario, variant, plan.users, plan.pgbench_seconds))
+            outcomes[variant].append(pgbench.measure(url, scenario, variant, plan.users, plan.pgbench_transactions))
     return {variant: _median(found) for variant, found in outcomes.items()}
 
 

@@ -10,6 +10,7 @@ class Plan:
     """All times are seconds; `rounds` interleave the candidates, and medians are shown.
 
     Attributes:
+        pgbench_transactions: of each of its clients.
         warm_up: answers before anything is measured, at least; everybody's token is seen once in any case.
     """
 
@@ -21,7 +22,7 @@ class Plan:
     rounds: int = 5
     seconds: float = 2.0
     pgbench_rounds: int = 2
-    pgbench_seconds: int = 2
+    pgbench_transactions: int = 1_500
     latency_rounds: int = 3
     latency_seconds: float = 1.0
     few_tasks: int = 1_000
@@ -35,7 +36,7 @@ QUICK = Plan(
     rounds=3,
     seconds=0.5,
     pgbench_rounds=1,
-    pgbench_seconds=1,
+    pgbench_transactions=500,
     latency_rounds=1,
     latency_seconds=0.5,
     many_tasks=100_000,

@@ -40,7 +40,7 @@ def load() -> schemathesis.BaseSchema:
         jwt_signing_keys=json.dumps(generate_signing_key()),
         log_level="WARNING",
     )
-    generation = GenerationConfig(deterministic=True, max_examples=20, no_shrink=True, allow_extra_parameters=False)
+    generation = GenerationConfig(deterministic=True, max_examples=12, no_shrink=True, allow_extra_parameters=False)
     project = ProjectConfig(generation=generation, checks=CHECKS)
     config = SchemathesisConfig(seed=1, projects=ProjectsConfig(default=project))
     return schemathesis.openapi.from_dict(create_app(unused).openapi(), config=config)
