@@ -114,6 +114,19 @@ create constraint trigger number_live_events after insert on public.live_events
   deferrable initially deferred for each row execute function private.number_live_events();
 comment on trigger number_live_events on public.live_events is 'As late as can be: it locks the feed until the commit.';
 
+-- An account may come back under its id, as when it is moved here a second time, and its feed then begins anew.
+create function private.forget_live_events() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from public.live_events where owner_id = old.owner_id and last_id is not null;
+  return null;
+end $$;
+comment on function private.forget_live_events() is 'Trigger: delete what is left of a feed whose account is gone.';
+
+create trigger forget_live_events after delete on public.live_feeds
+  for each row execute function private.forget_live_events();
+comment on trigger forget_live_events on public.live_feeds is 'Ids must not be given twice.';
+
 create trigger record_new_tasks after insert on public.tasks
   referencing new table as after for each statement execute function private.record_live_events();
 create trigger record_changed_tasks after update on public.tasks
