@@ -25,6 +25,7 @@ from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
 from tests.gpu.stand_in import StandIn
+from tests.measured import measure_only_on_request
 from tests.patience import PATIENCE
 from tests.people import Person, create_person
 from tests.redis_server import LocalRedis, running_redis
@@ -53,6 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_measured_processes() -> None:
+    measure_only_on_request()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from local_stack import processes
 from service_wire.service_token import ServiceTokenIssuer, generate_key, public_keys, subject_of
+from tests.measured import MEASURED
 
 SECONDS = 60.0  # for anything that should be a matter of moments
 KEY = generate_key()
@@ -66,7 +67,7 @@ class Parent:
         self.log = directory / "log"
         self.trouble("")
         (directory / "starts").touch()
-        own = {**os.environ, **DEFAULTS, "STAND_IN": str(directory), **environment}
+        own = {**os.environ, **MEASURED, **DEFAULTS, "STAND_IN": str(directory), **environment}
         module = "parent" if own["IDLE_SECONDS"] != "0" else "stand_in"
         command = [sys.executable, "-m", f"tests.gpu_parent.{module}"]
         with self.log.open("w") as log:

@@ -17,6 +17,7 @@ from api_main.core.settings import Settings, WorkerSettings
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.work import Kind
 from api_main.jobs.worker import JobWorker
+from tests.measured import MEASURED
 from tests.patience import PATIENCE
 from tests.people import Person
 from tests.rls.stage import identity_of
@@ -30,7 +31,7 @@ QUICK: Mapping[str, Any] = {
     "database_pool_timeout": 2.0,
     "metrics_port": 0,
 }
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 def worker_settings(settings: Settings, **changes: Any) -> WorkerSettings:
@@ -62,7 +63,7 @@ class WorkerProcess:
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "api_main", "work"],
-                env={**inherited, **own, "LOG_FORMAT": "json"},
+                env={**inherited, **MEASURED, **own, "LOG_FORMAT": "json"},
                 cwd=log.parent,  # no .env of a developer's there
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -16,10 +16,11 @@ import httpx
 from local_stack import processes
 from local_stack.configuration import ROOT
 from local_stack.postgres import free_port
+from tests.measured import MEASURED
 from tests.patience import PATIENCE, wait_until
 
 REAL, STAND_IN = "api_main.main:app", "tests.local_stack.stand_in:app"
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 class Stack:
@@ -107,4 +108,4 @@ class Stack:
 
 
 def _inherited() -> dict[str, str]:
-    return {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | MEASURED

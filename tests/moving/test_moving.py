@@ -10,6 +10,7 @@ import bcrypt
 import pytest
 from psycopg import sql
 
+from tests.measured import MEASURED
 from tests.moving.conftest import Houses
 from tests.moving.household import PASSWORD, TABLES, contents, move_in
 from tests.patience import PATIENCE
@@ -22,7 +23,7 @@ NIL = "00000000-0000-0000-0000-000000000000"
 def move(houses: Houses, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*MOVE, "--from", houses.source_url, "--to", houses.target_url, *options],
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        env={**os.environ, **MEASURED, "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
