@@ -10,12 +10,13 @@ import psycopg
 import pytest
 import uvicorn
 
+from api_main.core.settings import Settings
 from local_stack.postgres import LOOPBACK
 from tests.faults.answers import TASKS, assert_timed_out, assert_unavailable
 from tests.patience import PATIENCE, eventually
 from tests.people import Person
 from tests.rls.doors import ask, assert_nobody
-from tests.rls.serving import SLOW_READ, SLOW_WRITE, Service
+from tests.rls.serving import SLOW_READ, SLOW_WRITE, Service, serve
 from tests.rls.stage import identity_of
 
 SLOW = [("GET", SLOW_READ), ("POST", SLOW_WRITE)]
@@ -62,6 +63,25 @@ async def test_a_pool_in_which_nothing_is_free_is_a_503(
             assert_unavailable(await narrow.client.request(method, TASKS, json=body, headers=ada.headers))
     answer = await narrow.client.request(method, TASKS, json=body, headers=ada.headers)
     assert answer.is_success
+
+
+async def test_a_crowd_before_an_exhausted_pool_is_sent_away_by_itself(
+    settings: Settings, admin: psycopg.Connection[Any], ada: Person
+) -> None:
+    """As the API is by default: each of them is answered while nothing has become free, and nobody piles up."""
+    defaults = {name: Settings.model_fields[name].default for name in ("database_pool_timeout", "request_timeout")}
+    few = {"database_pool_min": 1, "database_pool_max": 2, "database_pool_waiting": 10, "rate_limit_enabled": False}
+    assert defaults["database_pool_timeout"] < 1
+    async with serve(settings.model_copy(update={**few, **defaults})) as service:
+        assert (await service.client.get(TASKS, headers=ada.headers)).is_success
+        async with _busy(service, ada), _busy(service, ada):
+            asked = [service.client.get(TASKS, headers=ada.headers) for _ in range(100)]
+            crowd = asyncio.gather(*asked)
+            await eventually(lambda: service.database._pool.queued == 10)
+            for answer in await crowd:
+                assert_unavailable(answer)
+            assert service.database._pool.queued == 0
+        assert (await service.client.get(TASKS, headers=ada.headers)).is_success
 
 
 @pytest.mark.parametrize(("method", "path"), SLOW)

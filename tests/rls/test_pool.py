@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from psycopg_pool import PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from psycopg_pool.pool_async import WaitingClient
 
 from api_main.core.database import Database
@@ -64,6 +64,21 @@ async def test_whoever_waits_gets_the_connection_in_turn_and_nobody_waits_for_ev
     await asyncio.gather(*waiting)
     assert (order, pool.queued) == ([0, 2, 3, 4], 0)
     await assert_nobody(database)
+
+
+async def test_whoever_finds_the_queue_full_does_not_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = database._pool
+    monkeypatch.setattr(pool, "max_waiting", 2)
+    connection = await pool.getconn()
+    waiting = [asyncio.create_task(pool.getconn()) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyRequests):
+        await pool.getconn()
+    await pool.putconn(connection)
+    for turn in waiting:
+        await pool.putconn(await turn)
+    assert (await pool.getconn(), pool.queued) == (connection, 0)
+    await pool.putconn(connection)
 
 
 async def test_a_closed_pool_gives_nothing(postgres: EmbeddedPostgres) -> None:

@@ -98,6 +98,7 @@ class Database:
             min_size=min(settings.database_pool_min, settings.database_pool_max),
             max_size=settings.database_pool_max,
             timeout=settings.database_pool_timeout,
+            max_waiting=settings.database_pool_waiting,
             configure=self._configure,
             kwargs={
                 "autocommit": True,

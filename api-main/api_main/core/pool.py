@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any
 
 from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from psycopg_pool.pool_async import ReturnConnection
 
 from api_main.core.prelude import RlsConnection
@@ -29,6 +29,7 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
 
         Raises:
             PoolTimeout: no connection came free in time.
+            TooManyRequests: so many wait for one already that it would be in vain.
         """
         deadline = monotonic() + (self.timeout if timeout is None else timeout)
         with tracing.span("connection"):
@@ -64,6 +65,8 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
         if not self._turns.locked():
             await self._turns.acquire()  # at once
             return
+        if self.queued >= self.max_waiting > 0:
+            raise TooManyRequests("too many wait for a connection")
         self.queued += 1
         self._stats[self._REQUESTS_QUEUED] += 1
         began = monotonic()

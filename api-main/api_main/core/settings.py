@@ -82,7 +82,8 @@ class Settings(LimitSettings, TelemetrySettings, BaseSettings):
     database_url: PostgresUrl
     database_pool_min: int = Field(default=2, ge=0)
     database_pool_max: int = Field(default=10, ge=1)
-    database_pool_timeout: float = Field(default=5.0, gt=0, description="seconds that a request waits for a connection")
+    database_pool_timeout: float = Field(default=0.8, gt=0, description="seconds that a request waits for a connection")
+    database_pool_waiting: int = Field(default=500, ge=1, description="requests that may wait for one at once")
     database_transaction_pooler: bool = False
     database_listen_url: PostgresUrl | None = None
 
