@@ -147,7 +147,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
         app.state.database = database
-        collectors = (PoolCollector(database), QueueCollector(database))
+        collectors = (PoolCollector(database), QueueCollector(database, embeds=settings.gpu_url is not None))
         async with (
             open_redis(settings.redis_url) as redis,
             httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,

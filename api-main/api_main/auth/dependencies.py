@@ -1,6 +1,5 @@
 """What a route asks for: who is calling, and the database as they may see it."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated, Any
@@ -32,7 +31,7 @@ from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
 from api_main.core.resources import resource
 from api_main.core.settings import Settings
-from api_main.core.timings import current_timings
+from api_main.core.timings import AUTH, current_timings, timed
 from service_wire import tracing
 
 CALLER = (
@@ -89,11 +88,10 @@ async def get_verified_principal(
 ) -> Principal:
     if credentials is None:
         raise Unauthenticated
-    started = time.perf_counter()
-    with tracing.span("auth"):
+    with timed(AUTH), tracing.span("auth"):
         principal = await verify(request.app.state, credentials.credentials)
     if (timings := current_timings.get()) is not None:
-        timings.auth, timings.is_for_caller = time.perf_counter() - started, True
+        timings.is_for_caller = True
     # A route that names no scope is beyond every personal token.
     if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
         raise InsufficientScope(needed.scopes)

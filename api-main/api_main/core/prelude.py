@@ -118,9 +118,10 @@ class RlsConnection(AsyncConnection[Any]):
         """As psycopg's, and in the same round trip the last statement, if there is one."""
         last, self.last_statement = self.last_statement, None
         if last is None:
-            await super().commit()
+            with Observed(SESSION, ("commit",), self.slow_seconds):
+                await super().commit()
             return
-        with self.closed_if_interrupted():
+        with Observed(SESSION, (last.sql, "commit"), self.slow_seconds), self.closed_if_interrupted():
             async with self.pipeline() if self.pipelines else nullcontext():
                 await self.change_identity(last.identity)
                 await AsyncRawCursor(self).execute(last.sql, last.parameters)

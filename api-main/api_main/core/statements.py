@@ -13,7 +13,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from api_main.core.metrics import SLOW_STATEMENTS, STATEMENT_SECONDS
-from api_main.core.timings import current_timings
+from api_main.core.timings import DATABASE, current_timings
 from service_wire import tracing
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Observed:
         _SECONDS[self._door].observe(seconds)
         timings = current_timings.get()
         if timings is not None:
-            timings.database += seconds
+            timings.parts[DATABASE] += seconds
         if self._slow is not None and seconds >= self._slow:
             self._tell(seconds, kind)
         if self._span is not None:

@@ -1,25 +1,44 @@
 """How long the parts of a request take, for `Server-Timing` (https://www.w3.org/TR/server-timing/)."""
 
+import time
 from contextvars import ContextVar
+
+AUTH, LIMITS, DATABASE = "auth", "limits", "db"
 
 
 class Timings:
-    """Seconds of one request. Whoever spends them adds them."""
+    """Seconds of one request, by the parts in which they were spent."""
 
-    __slots__ = ("auth", "database", "is_for_caller")
+    __slots__ = ("is_for_caller", "parts")
 
     def __init__(self) -> None:
-        self.auth = 0.0
-        self.database = 0.0
+        self.parts = {AUTH: 0.0, LIMITS: 0.0, DATABASE: 0.0}
         self.is_for_caller = False
         """Whether somebody is known to be asking. Strangers are told nothing: how long the database works on a sign-in
         could tell whether there is an account."""
 
     def header(self, total: float) -> bytes:
         """Durations in milliseconds, and nothing but durations."""
-        parts = (self.auth * 1000, self.database * 1000, total * 1000)
-        return b"auth;dur=%.2f, db;dur=%.2f, total;dur=%.2f" % parts
+        auth, limits, database = self.parts.values()
+        milliseconds = (auth * 1000, limits * 1000, database * 1000, total * 1000)
+        return b"auth;dur=%.2f, limits;dur=%.2f, db;dur=%.2f, total;dur=%.2f" % milliseconds
 
 
 current_timings: ContextVar[Timings | None] = ContextVar("current_timings", default=None)
 """Those of the request that is being answered, if it is one."""
+
+
+class timed:  # noqa: N801 - as `contextlib.suppress`
+    """Add what is done meanwhile to a part of the request."""
+
+    __slots__ = ("_part", "_started")
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_error: object) -> None:
+        if (timings := current_timings.get()) is not None:
+            timings.parts[self._part] += time.perf_counter() - self._started

@@ -17,6 +17,7 @@ from api_main.core.stopping import when_stopping
 from api_main.events import repository
 from api_main.events.errors import TooManyStreams
 from api_main.events.follower import Follower
+from api_main.events.metrics import FOLLOWERS
 from api_main.events.presence import Presence
 
 CHANNEL = "live_events"
@@ -52,7 +53,8 @@ class Hub:
         follower.is_closing = self._is_closing
         others.add(follower)
         try:
-            yield follower
+            with FOLLOWERS.track_inprogress():
+                yield follower
         finally:
             others.discard(follower)
             if not others:

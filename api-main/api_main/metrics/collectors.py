@@ -48,8 +48,10 @@ class PoolCollector(Collector):
 class QueueCollector(Collector):
     """The queues, which all processes share: add nothing up, take the largest."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, embeds: bool) -> None:
+        """`embeds`: whether there is an api-gpu. Without one tasks wait for good, and nobody is to be alarmed."""
         self._database = database
+        self._embeds = embeds
         self._loop = asyncio.get_running_loop()
 
     def collect(self) -> Iterator[Metric]:
@@ -61,10 +63,13 @@ class QueueCollector(Collector):
             "jobs_waiting": (ages.jobs_waiting, "Jobs that no worker has begun."),
             "jobs_running": (ages.jobs_running, "Jobs that a worker is at."),
             "jobs_oldest_seconds": (ages.jobs_oldest_seconds, "How long the oldest of the waiting jobs waits."),
+        }
+        embeddings = {
             "embeddings_waiting": (ages.embeddings_waiting, "Tasks whose words are yet to be embedded."),
             "embeddings_oldest_seconds": (ages.embeddings_oldest_seconds, "How long the oldest of those tasks waits."),
         }
-        for name, (value, about) in gauges.items():
+        told = gauges | (embeddings if self._embeds and ages.embeddings_possible else {})
+        for name, (value, about) in told.items():
             yield GaugeMetricFamily(name, about, value)
 
     def _ask(self) -> QueueAges | None:

@@ -9,7 +9,8 @@ from api_main.core.prelude import Identity, Query
 OBSERVER = Identity("observer")
 
 QUEUE_AGES = Query("""
-select jobs_waiting, jobs_oldest_seconds, jobs_running, embeddings_waiting, embeddings_oldest_seconds
+select jobs_waiting, jobs_oldest_seconds, jobs_running, embeddings_waiting, embeddings_oldest_seconds,
+  (to_regclass('public.task_embeddings') is not null)::integer
 from private.queue_ages()
 """)
 
@@ -22,6 +23,8 @@ class QueueAges(NamedTuple):
     jobs_running: float
     embeddings_waiting: float
     embeddings_oldest_seconds: float
+    embeddings_possible: float
+    """0 where pgvector is missing: they wait for good."""
 
 
 async def queue_ages(database: Database) -> QueueAges:

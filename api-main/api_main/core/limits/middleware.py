@@ -12,6 +12,8 @@ from api_main.core.error_handlers import render
 from api_main.core.errors import TooManyRequests
 from api_main.core.limits.declarations import DEFAULT, Limit, Policy
 from api_main.core.limits.limiter import Client, Limiter, Verdict
+from api_main.core.timings import AUTH, LIMITS, timed
+from service_wire import tracing
 
 Identify = Callable[[Scope], Awaitable[Client]]
 Limits = tuple[Limit, ...]
@@ -46,8 +48,7 @@ class RateLimits:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        limiter: Limiter = scope["app"].state.limiter
-        verdict = await limiter.hit(await self._identify(scope), self._limits_of(scope))
+        verdict = await self._hit(scope)
         headers = verdict.raw_headers
 
         async def send_with_headers(message: Message) -> None:
@@ -61,6 +62,13 @@ class RateLimits:
             await _refuse(verdict, scope, receive, send_with_headers)
         else:
             await self.app(scope, receive, send_with_headers)
+
+    async def _hit(self, scope: Scope) -> Verdict:
+        limiter: Limiter = scope["app"].state.limiter
+        with timed(AUTH), tracing.span("auth"):
+            client = await self._identify(scope)
+        with timed(LIMITS), tracing.span("limits"):
+            return await limiter.hit(client, self._limits_of(scope))
 
     def _limits_of(self, scope: Scope) -> Limits:
         method, path = scope.get("method", WEBSOCKET), scope["path"]
