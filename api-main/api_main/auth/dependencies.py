@@ -31,8 +31,7 @@ from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
 from api_main.core.resources import resource
 from api_main.core.settings import Settings
-from api_main.core.timings import AUTH, current_timings, timed
-from service_wire import tracing
+from api_main.core.timings import AUTH, Step, current_timings
 
 CALLER = (
     Unauthenticated,
@@ -88,7 +87,7 @@ async def get_verified_principal(
 ) -> Principal:
     if credentials is None:
         raise Unauthenticated
-    with timed(AUTH), tracing.span("auth"):
+    with Step(AUTH):
         principal = await verify(request.app.state, credentials.credentials)
     if (timings := current_timings.get()) is not None:
         timings.is_for_caller = True

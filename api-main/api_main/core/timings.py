@@ -2,6 +2,9 @@
 
 import time
 from contextvars import ContextVar
+from types import TracebackType
+
+from service_wire import tracing
 
 AUTH, LIMITS, DATABASE = "auth", "limits", "db"
 
@@ -28,17 +31,24 @@ current_timings: ContextVar[Timings | None] = ContextVar("current_timings", defa
 """Those of the request that is being answered, if it is one."""
 
 
-class timed:  # noqa: N801 - as `contextlib.suppress`
-    """Add what is done meanwhile to a part of the request."""
+class Step:
+    """A part of a request: its time is added up, and it is a span where somebody traces."""
 
-    __slots__ = ("_part", "_started")
+    __slots__ = ("_part", "_span", "_started")
 
     def __init__(self, part: str) -> None:
         self._part = part
+        self._span = tracing.span(part) if tracing.is_on() else None
 
     def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
         self._started = time.perf_counter()
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if (timings := current_timings.get()) is not None:
             timings.parts[self._part] += time.perf_counter() - self._started
+        if self._span is not None:
+            self._span.__exit__(kind, error, trace)

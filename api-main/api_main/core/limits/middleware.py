@@ -12,8 +12,7 @@ from api_main.core.error_handlers import render
 from api_main.core.errors import TooManyRequests
 from api_main.core.limits.declarations import DEFAULT, Limit, Policy
 from api_main.core.limits.limiter import Client, Limiter, Verdict
-from api_main.core.timings import AUTH, LIMITS, timed
-from service_wire import tracing
+from api_main.core.timings import AUTH, LIMITS, Step
 
 Identify = Callable[[Scope], Awaitable[Client]]
 Limits = tuple[Limit, ...]
@@ -65,9 +64,9 @@ class RateLimits:
 
     async def _hit(self, scope: Scope) -> Verdict:
         limiter: Limiter = scope["app"].state.limiter
-        with timed(AUTH), tracing.span("auth"):
+        with Step(AUTH):
             client = await self._identify(scope)
-        with timed(LIMITS), tracing.span("limits"):
+        with Step(LIMITS):
             return await limiter.hit(client, self._limits_of(scope))
 
     def _limits_of(self, scope: Scope) -> Limits:
