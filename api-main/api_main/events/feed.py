@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import LiteralString
 
 from api_main.core.database import RlsReader
 from api_main.core.prelude import Query
 from api_main.events.follower import Follower
-from api_main.events.topics import Topics
+from api_main.events.topics import Topic, Topics
 
 LARGEST_ID = 2**63 - 1
 # Why a client has to read anew: what came after its id is no longer kept, or was too much to be told one by one.
@@ -79,8 +80,7 @@ class Feed:
 
     def __init__(self, reader: RlsReader, topics: Topics) -> None:
         self.reader = reader
-        rows: LiteralString = " ".join(f"when '{topic.name}' then {topic.row}" for topic in topics)
-        self._sql: LiteralString = READ.format(rows=rows, rows_read=str(ROWS), largest_batch=str(LARGEST_BATCH))
+        self._sql = _read_sql(tuple(topics))
 
     async def read(self, after: int, topics: Collection[str]) -> Batch:
         """What came after an id, about these topics.
@@ -137,6 +137,13 @@ class Following:
         if self._follower.head == head:  # nothing was heard meanwhile, so what we have read is what there is
             self._follower.head = batch.newest
         return batch
+
+
+@cache
+def _read_sql(topics: tuple[Topic, ...]) -> LiteralString:
+    """One text for all who are connected."""
+    rows: LiteralString = " ".join(f"when '{topic.name}' then {topic.row}" for topic in topics)
+    return READ.format(rows=rows, rows_read=str(ROWS), largest_batch=str(LARGEST_BATCH))
 
 
 def _event(row: tuple[bytes | None, ...]) -> Event:

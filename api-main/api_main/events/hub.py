@@ -22,6 +22,7 @@ from api_main.events.presence import Presence
 
 CHANNEL = "live_events"
 LOOK_SECONDS, LOOK_SECONDS_WHEN_DEAF = 15.0, 1.0
+RETRY_SECONDS = 0.5
 SWEEP_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -99,8 +100,10 @@ class Hub:
             try:
                 await self.look()
                 await self.presence.keep()
-            except (DBAPIError, psycopg.Error) as error:  # the next time, then
+            except (DBAPIError, psycopg.Error) as error:
                 log.warning("feeds_not_looked_at", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)  # soon: there is one such failure for each connection that has died
+                self._look_now.set()
 
     async def keep_sweeping(self) -> None:
         while True:
