@@ -25,6 +25,7 @@ from api_main.core.client_address import ClientAddress
 from api_main.core.conditional import ConditionalGet, PublicDocuments
 from api_main.core.database import Database
 from api_main.core.fixed_paths import FixedPaths
+from api_main.core.i18n import load_catalogues
 from api_main.core.limits.declarations import Policy, UnknownLimit
 from api_main.core.limits.limiter import Limiter
 from api_main.core.limits.middleware import RateLimits
@@ -99,6 +100,7 @@ JWKS_TIMEOUT = httpx.Timeout(3.0, connect=2.0)
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application for these settings. It connects to nothing until it is started."""
     configure_logging(settings)
+    load_catalogues()
     if settings.signing_keys is not None:
         SigningKeys.parse(settings.signing_keys)  # what is wrong with them should stop the start, not the first request
     app = FastAPI(

@@ -69,7 +69,7 @@ async def test_the_chart_is_a_picture_that_can_do_nothing_else(adas: JobsClient)
     }  # fmt: skip
     title = picture.find(f"{SVG}title")
     assert title is not None
-    assert title.text == "Tasks: 4 open of 7, 2 overdue"
+    assert title.text == "4 open of 7 tasks, 2 overdue"
 
 
 @pytest.mark.usefixtures("worker")

@@ -94,6 +94,7 @@ async def get_verified_principal(
     # A route that names no scope is beyond every personal token.
     if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
         raise InsufficientScope(needed.scopes)
+    request.scope["state"]["principal"] = principal
     return principal
 
 

@@ -13,6 +13,7 @@ from api_main.core.errors import (
     Unauthenticated,
     ValidationFailed,
 )
+from api_main.core.i18n import plural
 
 
 class InvalidToken(Unauthenticated):
@@ -164,7 +165,12 @@ class MailTooSoon(TooManyRequests):
 
     def __init__(self, seconds: int) -> None:
         super().__init__(
-            f"For security purposes, you can only request this after {seconds} seconds.", retry_after=seconds
+            plural(
+                "For security purposes, you can only request this after {n} second.",
+                "For security purposes, you can only request this after {n} seconds.",
+                seconds,
+            ),
+            retry_after=seconds,
         )
 
 

@@ -16,7 +16,9 @@ from api_main.auth.one_time_tokens import IssuedToken, OneTimeTokens, TokenKind
 from api_main.auth.pkce import Challenge
 from api_main.auth.service import AUTH_ADMIN
 from api_main.auth.sessions import Method
+from api_main.auth.user_object import UserObject
 from api_main.core.database import Database, RlsSession
+from api_main.core.i18n import reader_language
 from api_main.core.settings import Settings
 
 
@@ -83,7 +85,7 @@ class EmailLinks:
             if to.challenge:
                 await pkce.begin(session, user.id, link.method, to.challenge)
             stamp(user, kind)
-        await self.mail(kind, link.mail, email, issued, to.redirect_to)
+        await self.mail(kind, link.mail, email, issued, to.redirect_to, language_of(user))
         record(SecurityEvent.MAIL_REQUESTED, subject=user.id, kind=kind)
 
     async def send_email_change(self, user_id: UUID, to: Destination) -> None:
@@ -105,7 +107,15 @@ class EmailLinks:
                 await pkce.begin(session, user.id, Method.EMAIL_CHANGE, to.challenge)
         values = {"Email": user.email or "", "NewEmail": user.email_change}
         for kind, email in recipients.items():
-            await self.mail(LinkType.EMAIL_CHANGE, MailKind.EMAIL_CHANGE, email, issued[kind], to.redirect_to, **values)
+            await self.mail(
+                LinkType.EMAIL_CHANGE,
+                MailKind.EMAIL_CHANGE,
+                email,
+                issued[kind],
+                to.redirect_to,
+                language_of(user),
+                **values,
+            )
 
     async def resend_email_change(self, email: str, to: Destination) -> None:
         """Mail the links of a change that waits to be confirmed once more, asked for by either e-mail."""
@@ -135,10 +145,18 @@ class EmailLinks:
                 return  # something has happened since it was asked for
             issued = await self._tokens.issue(session, user.id, kind, user.email)
             user.reauthentication_sent_at = datetime.now(UTC)
-        await self.mail(LinkType.EMAIL, MailKind.REAUTHENTICATION, user.email, issued, self._settings.site_url)
+        to, language = self._settings.site_url, language_of(user)
+        await self.mail(LinkType.EMAIL, MailKind.REAUTHENTICATION, user.email, issued, to, language)
 
     async def mail(
-        self, kind: LinkType, mail: MailKind, to: str, issued: IssuedToken, redirect_to: str, **values: str
+        self,
+        kind: LinkType,
+        mail: MailKind,
+        to: str,
+        issued: IssuedToken,
+        redirect_to: str,
+        language: str,
+        **values: str,
     ) -> None:
         filled = {
             "ConfirmationURL": self.action_link(kind, issued.link, redirect_to),
@@ -149,7 +167,7 @@ class EmailLinks:
             "Email": to,
             **values,
         }
-        await self._sender.send(self._templates.render(mail, to, filled))
+        await self._sender.send(self._templates.render(mail, to, filled, language))
 
     def action_link(self, kind: LinkType, token: str, redirect_to: str) -> str:
         query = urlencode({"token": token, "type": kind, "redirect_to": redirect_to})
@@ -159,6 +177,13 @@ class EmailLinks:
         if kind is LinkType.SIGNUP and user.email_confirmed_at is not None:
             return False
         return await self._tokens.is_due(session, user.id, LINKS[kind].token)
+
+
+def language_of(user: User | UserObject) -> str:
+    """The language of mail to an account: that of its own `locale`, else that of the request which brings it."""
+    metadata = user.raw_user_meta_data if isinstance(user, User) else user.user_metadata
+    named = (metadata or {}).get("locale")
+    return reader_language(named if isinstance(named, str) else None)
 
 
 def _prefix(to: Destination) -> str:

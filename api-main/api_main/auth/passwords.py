@@ -16,6 +16,7 @@ import bcrypt
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api_main.auth.errors import PasswordTooLong, WeakPassword
+from api_main.core.i18n import plural
 from api_main.core.settings import Settings
 
 T = TypeVar("T")
@@ -82,7 +83,10 @@ def check_strength(password: str, *, minimum: int, field: str = "password") -> N
         WeakPassword: too short, too long for bcrypt, or among the 30,000 commonest.
     """
     if len(password) < minimum:
-        raise WeakPassword(f"The password must have at least {minimum} characters.", field=field, details=["length"])
+        sentence = plural(
+            "The password must have at least {n} character.", "The password must have at least {n} characters.", minimum
+        )
+        raise WeakPassword(sentence, field=field, details=["length"])
     if len(password.encode()) > MAX_BYTES:
         raise PasswordTooLong(field=field, details=["length"])
     if password.lower() in _commonest():

@@ -12,6 +12,7 @@ from api_main.auth.administration import Administration
 from api_main.auth.api_keys import ApiKeys
 from api_main.auth.issuers import configured_issuers, own_issuer_name, supabase_issuer_name
 from api_main.auth.links import EmailLinks
+from api_main.auth.locales import locale_of
 from api_main.auth.lockout import lockout
 from api_main.auth.mail.sender import Mailbox, SmtpSender
 from api_main.auth.one_time_tokens import OneTimeTokens
@@ -47,6 +48,7 @@ def add_resources(
         if issuer.name == own_issuer_name(settings):
             service_verifier.trust(replace(issuer, roles=SERVICE_ROLES))
     app.state.settings = settings
+    app.state.locale_of = locale_of
     app.state.verifier = verifier
     app.state.service_verifier = service_verifier
     app.state.personal_token_verifier = PersonalTokenVerifier(

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PlainSerializer
 
 from api_main.core.errors import ApiError
 from api_main.core.fields import Timestamp
+from api_main.core.i18n import say, say_all
 from service_wire import tracing
 
 T = TypeVar("T")
+
+Said = Annotated[str | None, PlainSerializer(lambda text: None if text is None else say(text), return_type=str | None)]
+"""A sentence for people, which goes out in their language."""
 
 
 class Success(BaseModel, Generic[T]):
@@ -18,7 +22,7 @@ class Success(BaseModel, Generic[T]):
 
     success: Literal[True] = True
     data: T
-    message: str | None = None
+    message: Said = None
 
 
 class Meta(BaseModel):
@@ -32,7 +36,7 @@ class Page(BaseModel, Generic[T]):
 
     success: Literal[True] = True
     data: list[T]
-    message: str | None = None
+    message: Said = None
     meta: Meta
 
 
@@ -59,9 +63,9 @@ def failure(error: ApiError, request_id: str) -> Failure:
     return Failure(
         error=ErrorInfo(
             code=error.code,
-            message=error.message,
+            message=say(error.message, instead=type(error).message),
             field=error.field,
-            details=error.details,
+            details=say_all(error.details),
             request_id=request_id,
             trace_id=tracing.trace_id(),
             timestamp=datetime.now(UTC),

@@ -1,6 +1,6 @@
 """Turn every exception into an `ApiError`, and every `ApiError` into an answer. One place, one form."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -17,7 +17,9 @@ from starlette.types import Scope
 
 from api_main.core import errors
 from api_main.core.envelope import failure
+from api_main.core.i18n import current_audience
 from api_main.core.metrics import ERRORS
+from api_main.core.validation_messages import message_of
 
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ def from_validation(error: RequestValidationError, content_type: str) -> errors.
     if at_body and not _is_json(content_type) and (content_type or at_body != {"missing"}):
         return errors.UnsupportedMediaType()
     details = [
-        {"field": _path(fault["loc"]), "code": fault["type"], "message": fault["msg"].removeprefix("Value error, ")}
+        {"field": _path(fault["loc"]), "code": fault["type"], "message": message_of(fault)}
         for fault in faults[:MAX_FAULTS]
     ]
     return errors.ValidationFailed(details[0]["message"], field=details[0]["field"], details=details)
@@ -127,6 +129,7 @@ async def answer(request: Request, error: Exception) -> Response:
         converted = errors.Unauthenticated()
     if isinstance(converted, errors.MethodNotAllowed):
         converted.headers["allow"] = ", ".join(_allowed_methods(request))
+    await _learn_locale(request, converted)
     return render(converted, request.scope)
 
 
@@ -134,11 +137,23 @@ HANDLED = (errors.ApiError, RequestValidationError, DBAPIError, psycopg.Error, H
 """What has an answer; any other exception is a fault of ours, for `LastResort`."""
 
 
+LocaleOf = Callable[[Request, bool], Awaitable[str | None]]
+"""The locale of the caller's profile. The second argument says whether it may be looked for in the database."""
+
+
 def install(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
     """Answer every exception of this application; paths with one of these prefixes have a form of their own."""
     app.state.error_forms = forms
     for kind in HANDLED:
         app.add_exception_handler(kind, answer)
+
+
+async def _learn_locale(request: Request, error: errors.ApiError) -> None:
+    """Look for the caller's language where the request names none: only for an error, and not to make things worse."""
+    audience = current_audience.get()
+    find: LocaleOf | None = getattr(request.app.state, "locale_of", None)
+    if audience is not None and find is not None and not audience.asks_for_one:
+        audience.locale = await find(request, error.status < 500 and error.status not in {401, 429})
 
 
 def _allowed_methods(request: Request) -> list[str]:

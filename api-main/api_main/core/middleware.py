@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_main.core.error_handlers import from_exception, render
 from api_main.core.errors import TimedOut
+from api_main.core.i18n import Audience, current_audience
 from api_main.core.logging import request_facts
 from api_main.core.metrics import METER, UNMATCHED
 from api_main.core.settings import Settings
@@ -59,6 +60,8 @@ class RequestContext:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
+        audience = Audience(scope["headers"])
+        current_audience.set(audience)
         request_id = _request_id(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -78,6 +81,8 @@ class RequestContext:
                 status, waited = message["status"], time.perf_counter() - started
                 told = timings.header(waited) if self.tells_timings and timings.is_for_caller else None
                 self._add_headers(message, scope["path"], request_id, told)
+                if audience.spoken is not None:
+                    message["headers"] += _language_headers(audience.spoken)
             await send(message)
 
         try:
@@ -103,6 +108,11 @@ class RequestContext:
             if ALLOW_ORIGIN in given:  # a script may read them that may read the answer
                 headers.append((b"timing-allow-origin", given[ALLOW_ORIGIN]))
         message["headers"] = headers
+
+
+def _language_headers(language: str) -> list[tuple[bytes, bytes]]:
+    """What an answer with words for people says of them (RFC 9110, sections 8.5 and 12.5.5)."""
+    return [(b"content-language", language.encode()), (b"vary", b"Accept-Language")]
 
 
 class CrossOrigin(CORSMiddleware):

@@ -7,6 +7,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from api_main.core.errors import ApiError, BadRequest, ValidationFailed
 from api_main.core.fields import Strict, Text
+from api_main.core.i18n import say
+from api_main.core.validation_messages import message_of
 from api_main.events.feed import LARGEST_ID, MANY_CHANGES, Event
 
 PRESENCE = "presence:"
@@ -56,12 +58,12 @@ def parse(text: str) -> ClientMessage:
     try:
         return _client_messages.validate_json(text)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        fault = error.errors(include_url=False, include_input=False)[0]
         if fault["type"] == "json_invalid":
             raise BadRequest("The message is not valid JSON.") from None
         # The first part of the place is the kind of message.
         place = ".".join(str(part) for part in fault["loc"][1:]) or "type"
-        raise ValidationFailed(fault["msg"].removeprefix("Value error, "), field=place) from None
+        raise ValidationFailed(message_of(dict(fault)), field=place) from None
 
 
 def write(kind: str, ref: str | None = None, **values: Any) -> str:
@@ -71,7 +73,9 @@ def write(kind: str, ref: str | None = None, **values: Any) -> str:
 
 
 def write_error(error: ApiError, ref: str | None = None) -> str:
-    return write("error", ref, code=error.code, message=error.message, field=error.field)
+    return write(
+        "error", ref, code=error.code, message=say(error.message, instead=type(error).message), field=error.field
+    )
 
 
 def write_event(event: Event, noun: str) -> str:

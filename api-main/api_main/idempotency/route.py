@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from api_main.auth.dependencies import CurrentPrincipal
 from api_main.auth.scopes import Scope
 from api_main.core.database import Database, RlsSession
+from api_main.core.i18n import _
 from api_main.idempotency import service
 from api_main.idempotency.errors import InvalidIdempotencyKey
 from api_main.idempotency.keys import parse
@@ -72,4 +73,6 @@ async def require_unguessable_key(request: Request, _principal: CurrentPrincipal
     """Where an answer holds a secret, the key under which it is stored must be as good as one."""
     secret = parse(request.headers.getlist(HEADER))
     if secret is not None and len(secret) < UNGUESSABLE:
-        raise InvalidIdempotencyKey(f"Use a random Idempotency-Key of at least {UNGUESSABLE} characters here.")
+        raise InvalidIdempotencyKey(
+            _("Use a random Idempotency-Key of at least {least} characters here.", least=UNGUESSABLE)
+        )

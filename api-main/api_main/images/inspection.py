@@ -4,6 +4,7 @@ from io import BytesIO
 
 import imagesize  # type: ignore[import-untyped]
 
+from api_main.core.i18n import _
 from api_main.images.errors import ImageInvalid, ImageTooLarge
 from api_main.images.schemas import ImageFormat
 
@@ -23,7 +24,9 @@ def inspect(picture: bytes, content_type: str) -> ImageFormat:
     if form is None or width < 1 or height < 1:
         raise ImageInvalid(field="image")
     if content_type not in SAYS_NOTHING | {f"image/{form}"}:
-        raise ImageInvalid(f"This is image/{form}, and not what its Content-Type says.", field="image")
+        raise ImageInvalid(
+            _("This is {form}, and not what its Content-Type says.", form=f"image/{form}"), field="image"
+        )
     if width * height > MOST_PIXELS:
         raise ImageTooLarge(field="image", details={"width": width, "height": height})
     return form

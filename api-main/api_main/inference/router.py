@@ -55,5 +55,5 @@ async def infer(
 def _media_type(request: Request) -> str:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
-        raise UnsupportedMediaType(f"Send {' or '.join(MEDIA_TYPES)}, and say so in Content-Type.")
+        raise UnsupportedMediaType("Send application/json or application/octet-stream, and say so in Content-Type.")
     return media_type

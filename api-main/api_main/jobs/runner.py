@@ -11,6 +11,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from api_main.core.database import Database, become
+from api_main.core.i18n import Audience, _, current_audience, say, say_all
 from api_main.core.logging import request_facts
 from api_main.core.settings import WorkerSettings
 from api_main.gpu.client import GpuClient
@@ -71,6 +72,7 @@ class JobRunner:
 
     async def _run(self, run: Run, is_stopping: Callable[[], bool]) -> None:
         outcome, started = AGAIN, time.monotonic()
+        current_audience.set(Audience(locale=run.parameters.get("language")))
         try:
             outcome = await self._attempt(run, is_stopping)
         finally:
@@ -120,6 +122,9 @@ class JobRunner:
             gpu=self._gpu,
         )
         async with self._database.session(run.owner) as session:
+            audience = current_audience.get()
+            if audience is not None and audience.locale is None:
+                audience.locale = await runs.own_locale(session)
             outcome = await kind.handler(session, work)
             await become(session, WORKER)
             if not await runs.succeed(session, run, outcome.summary, outcome.file, self._keep):
@@ -131,11 +136,18 @@ class JobRunner:
         if failures < MOST_FAILURES:
             await self._put_back(run, failures=1)
             raise TryAgain(self._settings.jobs_retry_seconds * 2**run.failures) from error
-        code, what = ("timeout", "took too long") if isinstance(error, TimeoutError) else ("internal_error", "failed")
-        await self._fail(run, JobFailed(code, f"It {what}, {failures} times in a row."), failures=1)
+        if isinstance(error, TimeoutError):
+            failure = JobFailed("timeout", _("It took too long, {n} times in a row.", n=failures))
+        else:
+            failure = JobFailed("internal_error", _("It failed, {n} times in a row.", n=failures))
+        await self._fail(run, failure, failures=1)
 
     async def _fail(self, run: Run, failure: JobFailed, *, failures: int) -> None:
-        error: dict[str, Any] = {"code": failure.code, "message": failure.message, "details": failure.details}
+        error: dict[str, Any] = {
+            "code": failure.code,
+            "message": say(failure.message),
+            "details": say_all(failure.details),
+        }
         async with self._database.session(WORKER) as session:
             await runs.fail(session, run, error, failures, self._keep)
 

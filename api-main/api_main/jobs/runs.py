@@ -30,6 +30,7 @@ where id = :id and state in ('queued', 'running')
 returning id, kind, parameters, claims, attempts, failures, private.may_sign_in(owner_id) as owner_may_act,
   traceparent
 """)
+OWN_LOCALE = text("select locale from public.profiles where id = (select auth.uid())")
 INPUT = text("select content from public.job_files where job_id = :id and purpose = 'input' order by part")
 MINE = "where id = :id and attempts = :attempt and state = 'running'"
 REPORT = text(f"update public.jobs set done = :done, total = :total {MINE}")  # noqa: S608 - constants alone
@@ -77,6 +78,12 @@ async def begin(session: RlsSession, job_id: UUID) -> Run | None:
 async def read_input(session: RlsSession, run: Run) -> bytes:
     rows = await (await session.connection()).execute(INPUT, {"id": run.id})
     return b"".join(content for (content,) in rows)
+
+
+async def own_locale(session: RlsSession) -> str | None:
+    """The language of the owner, whose session this is."""
+    locale: str | None = (await (await session.connection()).execute(OWN_LOCALE)).scalar_one_or_none()
+    return locale
 
 
 async def report(session: RlsSession, run: Run, done: int, total: int | None) -> bool:

@@ -4,16 +4,19 @@ from base64 import b64decode
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Base64Encoder, BaseModel, EncodedBytes, Field, JsonValue
+from pydantic import Base64Encoder, BaseModel, EncodedBytes, Field, JsonValue, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 from api_main.core.fields import Strict, Text, Timestamp
+from api_main.core.i18n import _, say
 from api_main.core.pagination import CursorText, Limit
 from api_main.images.schemas import ThumbnailQuery
 from api_main.jobs.models import Job, JobPriority, JobState
 
 MAX_CONTENT = 16 * 1024 * 1024
 MOST_DAYS = 365
+WORKER_LOST = _("The worker was lost each time that it ran this job.")
+"""What `private.tidy_jobs` writes, where nobody knows the owner's language: it is said when somebody reads it."""
 
 
 class _Form(Strict):
@@ -150,7 +153,7 @@ class JobFailure(BaseModel):
     """Why a job failed."""
 
     code: str = Field(description="Stable, for programs; see docs/jobs.md")
-    message: str
+    message: Annotated[str, PlainSerializer(say, return_type=str)]
     details: JsonValue = None
 
 

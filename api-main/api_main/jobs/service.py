@@ -10,6 +10,7 @@ from api_main.auth.principal import Principal
 from api_main.core.database import Database, RlsSession
 from api_main.core.envelope import Meta, Page
 from api_main.core.errors import InvalidCursor
+from api_main.core.i18n import current_audience
 from api_main.core.pagination import Cursor
 from api_main.core.settings import Settings
 from api_main.jobs import repository
@@ -45,6 +46,9 @@ async def enqueue(
     needed = KINDS[kind].scope
     if principal.scopes is not None and needed not in principal.scopes:
         raise InsufficientScope([needed])
+    audience = current_audience.get()
+    if audience is not None and audience.asks_for_one:
+        parameters = {**parameters, "language": audience.language}
     job_id = await repository.enqueue(session, kind, parameters, priority, content, settings.jobs_per_user)
     if job_id is None:
         raise TooManyJobs

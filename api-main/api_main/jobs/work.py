@@ -7,11 +7,13 @@ from uuid import UUID
 
 from api_main.auth.scopes import Scope
 from api_main.core.database import RlsSession
+from api_main.core.i18n import _
 from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
 from api_main.gpu.client import GpuClient
 
 MAX_RESULT = 64 * 1024 * 1024  # bytes; a worker holds them in memory
+TOO_LARGE = _("The file would have more than {most} MiB.", most=MAX_RESULT // 1024**2)
 
 
 class JobFailed(Exception):
@@ -105,5 +107,5 @@ def joined(chunks: Iterable[bytes]) -> bytes:
     for chunk in chunks:
         content += chunk
         if len(content) > MAX_RESULT:
-            raise JobFailed("result_too_large", f"The file would have more than {MAX_RESULT // 1024**2} MiB.")
+            raise JobFailed("result_too_large", TOO_LARGE)
     return bytes(content)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from api_main.core.fields import Moment, Strict, Timestamp, WithoutNul
+from api_main.core.i18n import _
 from api_main.core.pagination import CursorText, Limit
 from api_main.tasks.models import TaskPriority, TaskStatus
 
@@ -115,10 +116,10 @@ class Bulk(Strict):
     def _check_size_and_ids(self) -> Self:
         ids = [change.id for change in self.update] + self.delete
         if not 1 <= len(self.create) + len(ids) <= MAX_BULK:
-            raise ValueError(f"between 1 and {MAX_BULK} writes are allowed")
+            raise ValueError(_("between 1 and {most} writes are allowed", most=MAX_BULK))
         twice = [str(task_id) for task_id, count in Counter(ids).items() if count > 1]
         if twice:
-            raise ValueError(f"each task may be named once: {', '.join(twice[:5])}")
+            raise ValueError(_("each task may be named once: {tasks}", tasks=", ".join(twice[:5])))
         return self
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, String
 
 from api_main.auth.schemas import Email, FullName, Locale, Password, Username
 from api_main.core.fields import Moment, Strict, Timestamp, WithoutNul
+from api_main.core.i18n import _
 from api_main.core.pagination import CursorText, Limit
 
 MOST_AT_ONCE = 1000
@@ -78,7 +79,7 @@ class UserBulk(Strict):
             counted = Counter(getattr(user, name) for user in self.users)
             twice = [value for value, count in counted.items() if value is not None and count > 1]
             if twice:
-                raise ValueError(f"each {name} may be given once: {', '.join(twice[:5])}")
+                raise ValueError(_("each {name} may be given once: {values}", name=name, values=", ".join(twice[:5])))
         return self
 
 

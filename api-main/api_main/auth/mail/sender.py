@@ -51,6 +51,7 @@ class SmtpSender:
     def _compose(self, message: Message) -> EmailMessage:
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._sender, message.to, message.subject
+        mail["Content-Language"] = message.language
         mail["Date"], mail["Message-ID"] = format_datetime(datetime.now(UTC)), make_msgid(domain=self._domain)
         mail.set_content(message.html, subtype="html")
         return mail

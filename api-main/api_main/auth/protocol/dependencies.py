@@ -63,6 +63,7 @@ async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAcc
     except InvalidToken as refused:
         record(SecurityEvent.TOKEN_REFUSED, reason=refused.code)
         raise
+    request.scope["state"]["principal"] = principal
     if principal.issuer != own_issuer_name(request.app.state.settings):
         raise InvalidToken  # somebody else's word opens tasks, but no account of ours
     refusal = REFUSALS.get(await accounts.session_state(principal))

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from api_main.auth import errors as auth
 from api_main.core import errors as core
+from api_main.core.i18n import say
 
 VERSION_HEADER = "X-Supabase-Api-Version"
 VERSION = date(2024, 1, 1)
@@ -125,7 +126,7 @@ def words_for(error: core.ApiError) -> Words:
 def render(error: core.ApiError, headers: Headers) -> Response:
     """The answer for an error, in the form that the caller's version asks for."""
     words = words_for(error)
-    message = words.message or error.message
+    message = say(words.message or error.message, instead=type(error).message)
     extra = {name: value for name, value in error.headers.items() if name.lower() in PASSED_ON}
     extra["x-sb-error-code"] = words.code
     body: dict[str, Any] = {"code": words.status, "error_code": words.code, "msg": message}

@@ -21,11 +21,12 @@ from api_main.auth.service import Accounts
 from api_main.auth.sessions import Device
 from api_main.auth.user_object import Tokens
 from api_main.core.errors import ApiError
+from api_main.core.i18n import _, say
 from api_main.core.limits.declarations import shared_limit
 
 router = APIRouter(prefix="/auth/v1", dependencies=[Depends(check_key)], route_class=JsonRoute)
 
-ACCEPTED = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
+ACCEPTED = _("Confirmation link accepted. Please proceed to confirm link sent to the other email")
 EMAIL_MISSING = Words(400, "validation_failed", "One of email or phone must be set")
 NO_EMAIL = Words(422, "validation_failed", "Reauthentication requires the user to have an email or a phone number")
 RESEND_TYPE = Words(400, "validation_failed", "Missing one of these types: signup, email_change, sms, phone_change")
@@ -92,7 +93,7 @@ async def verify(form: VerifyForm, redemption: Redeeming, device: CurrentDevice)
         tokens = await redemption.redeem_code(kind, form.email, form.token, device)
     else:
         raise ProtocolError(VERIFY_TOKEN)
-    return tokens or JSONResponse({"msg": ACCEPTED, "code": "200"})
+    return tokens or JSONResponse({"msg": say(ACCEPTED), "code": "200"})
 
 
 @router.get("/verify")
@@ -119,14 +120,14 @@ async def follow_link(
 async def _follow(redemption: Redemption, kind: str, token: str, device: Device) -> dict[str, Any]:
     tokens = await redemption.redeem(_link_type(kind), token, device)
     if tokens is None:
-        return {"message": ACCEPTED}
+        return {"message": say(ACCEPTED)}
     session = tokens.model_dump(include={"access_token", "expires_at", "expires_in", "refresh_token", "token_type"})
     return {**session, "type": kind}
 
 
 async def _follow_to_code(redemption: Redemption, kind: str, token: str) -> dict[str, Any]:
     code = await redemption.redeem_for_code(_link_type(kind), token)
-    return {"message": ACCEPTED} if code is None else {"code": code}
+    return {"message": say(ACCEPTED)} if code is None else {"code": code}
 
 
 async def _send_magic_link(accounts: Accounts, links: EmailLinks, form: OtpForm, email: str, to: Destination) -> None:
@@ -155,5 +156,5 @@ def _reason(error: ApiError) -> dict[str, str]:
     return {
         "error": OAUTH_ERRORS.get(words.status, "server_error"),
         "error_code": words.code,
-        "error_description": words.message or error.message,
+        "error_description": say(words.message or error.message, instead=type(error).message),
     }

@@ -11,13 +11,14 @@ from typing import Any
 
 from api_main.core.database import RlsSession
 from api_main.core.errors import ValidationFailed
+from api_main.core.i18n import _, plural, say
 from api_main.gpu.client import GpuClient
 from api_main.gpu.errors import GpuUnavailable
 from api_main.images import service
 from api_main.images.inspection import inspect
 from api_main.images.router import MOST_BYTES
 from api_main.images.schemas import ThumbnailQuery
-from api_main.jobs.work import MAX_RESULT, JobFailed, NotNow, Outcome, ResultFile, Work
+from api_main.jobs.work import MAX_RESULT, TOO_LARGE, JobFailed, NotNow, Outcome, ResultFile, Work
 
 MOST_PICTURES = 1000
 AT_ONCE = 4
@@ -63,7 +64,13 @@ def _open(content: bytes) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
         raise JobFailed("invalid_file", "The file is no ZIP archive.") from None
     members = [member for member in archive.infolist() if not member.is_dir()]
     if not 1 <= len(members) <= MOST_PICTURES:
-        raise JobFailed("invalid_file", f"The archive has {len(members)} files; 1 to {MOST_PICTURES} are taken.")
+        sentence = plural(
+            "The archive has {n} file; 1 to {most} are taken.",
+            "The archive has {n} files; 1 to {most} are taken.",
+            len(members),
+            most=MOST_PICTURES,
+        )
+        raise JobFailed("invalid_file", sentence)
     return archive, members
 
 
@@ -77,9 +84,11 @@ async def _process(gpu: GpuClient, work: Work, archive: zipfile.ZipFile, member:
         wanted = ThumbnailQuery.model_validate({name: work.parameters[name] for name in ThumbnailQuery.model_fields})
         return Made(member.filename, content=await service.thumbnail(gpu, picture, wanted))
     except ValidationFailed as fault:
-        return Made(member.filename, error={"code": fault.code, "message": fault.message})
+        return Made(
+            member.filename, error={"code": fault.code, "message": say(fault.message, instead=type(fault).message)}
+        )
     except UNREADABLE:
-        return Made(member.filename, error={"code": "unreadable", "message": "This file cannot be unpacked."})
+        return Made(member.filename, error={"code": "unreadable", "message": say(_("This file cannot be unpacked."))})
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -107,7 +116,7 @@ def _pack(made: Sequence[Made], extension: str) -> bytes:
             if one.content is not None:
                 archive.writestr(f"{number:04}.{extension}", one.content)
             if packed.tell() > MAX_RESULT:
-                raise JobFailed("result_too_large", f"The file would have more than {MAX_RESULT // 1024**2} MiB.")
+                raise JobFailed("result_too_large", TOO_LARGE)
         archive.writestr("report.json", _report(made, names))
     return packed.getvalue()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from api_main.core.database import RlsSession
+from api_main.core.i18n import _, plural, say_all
 from api_main.jobs.work import JobFailed, Outcome, ResultFile, Work
 from api_main.tasks.exchange import rows
 from api_main.tasks.exchange.reading import FileError, RowError, read
@@ -20,13 +21,16 @@ async def run(session: RlsSession, work: Work) -> Outcome:
         good, bad, errors = await _check(work)
     except FileError as fault:
         details = {"count": 1, "errors": [RowError(fault.line, None, fault.code, fault.message).as_json()]}
-        raise JobFailed("invalid_file", f"Line {fault.line}: {fault.message}", details) from None
+        raise JobFailed(
+            "invalid_file", _("Line {line}: {what}", line=fault.line, what=fault.message), details
+        ) from None
     if errors and work.parameters["on_error"] == "abort":
         listed = [error.as_json() for error in errors[:MOST_ERRORS]]
-        raise JobFailed("invalid_rows", f"{bad} rows are wrong; none was imported.", {"count": bad, "errors": listed})
+        sentence = plural("{n} row is wrong; none was imported.", "{n} rows are wrong; none was imported.", bad)
+        raise JobFailed("invalid_rows", sentence, {"count": bad, "errors": listed})
     await _create(session, work, good)
     report = {"created": good, "skipped": bad, "errors": [error.as_json() for error in errors]}
-    content = json.dumps(report, indent=1, ensure_ascii=False).encode()
+    content = json.dumps(say_all(report), indent=1, ensure_ascii=False).encode()
     return Outcome({"created": good, "skipped": bad}, ResultFile("import.json", "application/json", content))
 
 

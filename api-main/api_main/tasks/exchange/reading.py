@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from api_main.core.i18n import Message, _, plural
+from api_main.core.validation_messages import message_of
 from api_main.tasks.exchange import cells
 from api_main.tasks.schemas import TaskWrite
 
@@ -21,6 +23,12 @@ FIELDS = tuple(TaskWrite.model_fields)
 IGNORED = frozenset({"id", "owner_id", "version", "created_at", "updated_at"})
 DELIMITERS = ",;\t"
 BLANK = re.compile(r"[ \t\r\n]*")
+# What Python's parsers say is wrong, so that the catalogues know it; the rest stays English.
+REASONS = (
+    *(_("unexpected end of data"), _("Expecting value"), _("Expecting ',' delimiter"), _("Expecting ':' delimiter")),
+    *(_("Expecting property name enclosed in double quotes"), _("Unterminated string starting at")),
+    *(_("Invalid control character at"), _("Invalid \\escape"), _("Invalid \\uXXXX escape")),
+)
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -58,7 +66,7 @@ def read(file_format: str, content: bytes) -> Iterator[Row]:
     rows = _csv_rows(text) if file_format == "csv" else _json_rows(text)
     for number, (line, values, faults) in enumerate(rows):
         if number == MAX_ROWS:
-            raise FileError("too_many_rows", f"The file has more than {MAX_ROWS} rows.", line)
+            raise FileError("too_many_rows", _("The file has more than {most} rows.", most=MAX_ROWS), line)
         yield faults or _validated(line, values)
 
 
@@ -89,7 +97,7 @@ def _csv_rows(text: str) -> Iterator[RawRow]:
                 yield _csv_row(line, columns, record)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise FileError("invalid_csv", f"This is no valid CSV: {error}.", line) from None
+        raise FileError("invalid_csv", _("This is no valid CSV: {reason}.", reason=Message(str(error))), line) from None
 
 
 def _columns(header: list[str]) -> list[str]:
@@ -97,9 +105,9 @@ def _columns(header: list[str]) -> list[str]:
     twice = [name for name, times in Counter(columns).items() if times > 1]
     unknown = [name for name in columns if name not in IGNORED and name not in FIELDS]
     if twice:
-        raise FileError("duplicate_column", f"The header names a column twice: {_list(twice)}.")
+        raise FileError("duplicate_column", _("The header names a column twice: {columns}.", columns=_list(twice)))
     if unknown:
-        raise FileError("unknown_column", f"The header names unknown columns: {_list(unknown)}.")
+        raise FileError("unknown_column", _("The header names unknown columns: {columns}.", columns=_list(unknown)))
     if "title" not in columns:
         raise FileError("missing_column", "The header does not name the column title.")
     return columns
@@ -107,7 +115,12 @@ def _columns(header: list[str]) -> list[str]:
 
 def _csv_row(line: int, columns: list[str], record: list[str]) -> RawRow:
     if len(record) > len(columns):
-        message = f"The row has {len(record)} cells, the header {len(columns)}."
+        message = plural(
+            "The row has {n} cell, the header {columns}.",
+            "The row has {n} cells, the header {columns}.",
+            len(record),
+            columns=len(columns),
+        )
         return line, {}, [RowError(line, None, "too_many_cells", message)]
     cells_by_name = zip(columns, record, strict=False)
     given = {name: cells.unescape(cell) for name, cell in cells_by_name if cell and name not in IGNORED}
@@ -121,12 +134,12 @@ class _DuplicateName(ValueError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise _DuplicateName("An object names a member twice")
+        raise _DuplicateName(_("An object names a member twice"))
     return values
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(_("{name} is no number", name=name))
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
@@ -158,14 +171,16 @@ class _Scan:
             value, end = DECODER.raw_decode(self._text, self._position)
         except json.JSONDecodeError as error:
             self._move(error.pos)
-            raise self.refusal(error.msg) from None
-        except (ValueError, RecursionError) as error:
-            raise self.refusal(str(error) if isinstance(error, ValueError) else "It is nested too deeply") from None
+            raise self.refusal(Message(error.msg)) from None
+        except RecursionError:
+            raise self.refusal(_("It is nested too deeply")) from None
+        except ValueError as error:
+            raise self.refusal(error.args[0]) from None
         self._move(end)
         return value
 
     def refusal(self, reason: str) -> FileError:
-        return FileError("invalid_json", f"This is no valid JSON: {reason}.", self.line)
+        return FileError("invalid_json", _("This is no valid JSON: {reason}.", reason=reason), self.line)
 
     def _move(self, position: int) -> None:
         self.line += self._text.count("\n", self._position, position)
@@ -183,10 +198,10 @@ def _json_rows(text: str) -> Iterator[RawRow]:
         scan.peek()
         yield _json_row(scan.line, scan.value())
         if scan.peek() not in {",", "]"}:
-            raise scan.refusal("The list does not go on as it should")
+            raise scan.refusal(_("The list does not go on as it should"))
         separator = scan.take()
     if scan.peek():
-        raise scan.refusal("There is more after the list")
+        raise scan.refusal(_("There is more after the list"))
 
 
 def _json_row(line: int, value: Any) -> RawRow:
@@ -204,9 +219,9 @@ def _validated(line: int, values: Mapping[str, Any]) -> Row:
                 line,
                 ".".join(str(part) for part in fault["loc"]) or None,
                 fault["type"],
-                fault["msg"].removeprefix("Value error, "),
+                message_of(fault),
             )
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+            for fault in error.errors(include_url=False, include_input=False)
         ]
 
 

@@ -1,0 +1,1 @@
+"""What is said to people, found in the source, and the catalogues kept in step with it."""
