@@ -145,25 +145,22 @@ def test_a_server_says_in_one_sentence_what_keeps_it_from_starting(variables: di
     assert (ended.returncode, ended.stderr.splitlines()) == (3, [sentence])
 
 
-@pytest.mark.parametrize(
-    ("variables", "arguments"),
-    [
-        ({"REPLICAS": "2"}, []),
-        ({"WEB_CONCURRENCY": "2"}, []),
-        ({}, ["--workers", "2"]),
-        ({}, ["--workers=3"]),
-    ],
-    ids=["replicas", "variable", "argument", "equals"],
+WITHOUT_REDIS = (
+    "REDIS_URL is required with more than one worker or replica:"
+    " without it each would count limits and keep a cache of its own"
 )
-def test_more_than_one_process_without_redis_is_refused_in_one_sentence(
-    variables: dict[str, str], arguments: list[str]
-) -> None:
-    ended = serve_until_it_ends({"JWT_SIGNING_KEYS": KEY, **variables}, *arguments)
-    said = [line for line in ended.stderr.splitlines() if not line.startswith(("INFO", "ERROR"))]
-    assert set(said) == {
-        "REDIS_URL is required with more than one worker or replica: without it each would count limits"
-        " and keep a cache of its own"
-    }
+
+
+@pytest.mark.parametrize("name", ["replicas", "web_concurrency"])
+def test_more_than_one_process_without_redis_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=WITHOUT_REDIS):
+        settings_with(**{name: 2})
+    assert settings_with(**{name: 2}, redis_url="redis://there").redis_url
+
+
+def test_a_server_of_two_workers_without_redis_ends_with_one_sentence() -> None:
+    ended = serve_until_it_ends({"JWT_SIGNING_KEYS": KEY}, "--workers", "2")
+    assert {line for line in ended.stderr.splitlines() if not line.startswith(("INFO", "ERROR"))} == {WITHOUT_REDIS}
 
 
 @pytest.mark.parametrize("line", ["uvicorn a:b --port 1", "uvicorn a:b --ws none", "gunicorn a:b --workers", "python"])
