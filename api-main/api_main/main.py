@@ -40,7 +40,7 @@ from api_main.core.workers import declared_workers
 from api_main.events.hub import open_hub
 from api_main.gpu.client import open_gpu
 from api_main.live_topics import TOPICS
-from api_main.metrics.collectors import PoolCollector, QueueCollector
+from api_main.metrics.collectors import collectors_of_api
 from api_main.metrics.listener import exposing_metrics
 from api_main.tasks.embeddings.worker import embedding
 from api_main.tasks.search.query_vectors import open_query_vectors
@@ -149,7 +149,6 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
         app.state.database = database
-        collectors = (PoolCollector(database), QueueCollector(database, embeds=settings.gpu_url is not None))
         async with (
             open_redis(settings.redis_url) as redis,
             httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
@@ -167,7 +166,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
                 app.state.gpu, app.state.query_vectors = gpu, query_vectors
                 with tracing.tracing("api-main", settings.tracing_variables):
                     async with (
-                        exposing_metrics(settings, collectors),
+                        exposing_metrics(settings, collectors_of_api(settings, database, redis)),
                         embedding(settings, database, listener, gpu),
                         open_hub(settings, database, listener) as hub,
                         listening(listener),

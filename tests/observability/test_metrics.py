@@ -10,12 +10,15 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api_main.core.redis import RedisServer, open_redis
 from api_main.core.settings import Settings
 from api_main.main import create_app
+from api_main.metrics.collectors import RedisCollector
 from api_main.metrics.listener import exposing_metrics
 from tests.observability.conftest import System, free_port
 from tests.patience import eventually, wait_until
 from tests.people import Person
+from tests.redis_server import LocalRedis
 
 Labels = dict[str, str]
 
@@ -157,6 +160,17 @@ async def test_without_a_database_the_rest_is_told_all_the_same(unable: int) -> 
     assert value(told, "queues_known") == 0
     assert value(told, "database_pool_max") == 8
     assert "jobs_waiting" not in told
+
+
+async def test_redis_is_told_to_be_there_or_away(redis_server: LocalRedis) -> None:
+    def told(redis: RedisServer | None) -> list[float]:
+        return [sample.value for family in RedisCollector(redis).collect() for sample in family.samples]
+
+    assert told(None) == []
+    async with open_redis(redis_server.url) as redis:
+        await eventually(lambda: told(redis) == [1])
+        redis_server.kill()
+        await eventually(lambda: told(redis) == [0])
 
 
 async def test_several_processes_on_one_machine_take_the_ports_that_follow(settings: Settings) -> None:

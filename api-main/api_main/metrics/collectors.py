@@ -8,6 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api_main.core.database import Database
+from api_main.core.redis import RedisServer
+from api_main.core.settings import Settings
 from api_main.metrics import queries
 from api_main.metrics.queries import QueueAges
 from api_main.metrics.schemas import PoolMetrics
@@ -15,6 +17,12 @@ from api_main.metrics.schemas import PoolMetrics
 QUEUE_SECONDS = 2.0  # that a scrape waits for the database
 
 log = structlog.get_logger()
+
+
+def collectors_of_api(settings: Settings, database: Database, redis: RedisServer | None) -> tuple[Collector, ...]:
+    """What a process of the API is asked about."""
+    queues = QueueCollector(database, embeds=settings.gpu_url is not None)
+    return PoolCollector(database), queues, RedisCollector(redis)
 
 
 class PoolCollector(Collector):
@@ -43,6 +51,17 @@ class PoolCollector(Collector):
         }
         for name, (count, about) in counters.items():
             yield CounterMetricFamily(f"database_pool_{name}", about, count)
+
+
+class RedisCollector(Collector):
+    """Whether Redis is there, as this process sees it. No number where none is set up."""
+
+    def __init__(self, redis: RedisServer | None) -> None:
+        self._redis = redis
+
+    def collect(self) -> Iterator[Metric]:
+        is_here = None if self._redis is None else self._redis.is_here
+        yield GaugeMetricFamily("redis_available", "1 while Redis can be reached.", is_here)
 
 
 class QueueCollector(Collector):
