@@ -68,11 +68,12 @@ def test_the_next_batch_has_the_one_that_is_due_first(lengths: list[int]) -> Non
         left -= {ticket.position for ticket in batch}
 
 
-def test_one_input_does_not_wait_for_a_thousand() -> None:
+@pytest.mark.parametrize("size", [3, 20])
+def test_one_input_does_not_wait_for_a_thousand(size: int) -> None:
     waiting = line()
     waiting.add(tickets("many", [20] * 1000))
     waiting.next_batch()
-    waiting.add(tickets("one", [20]))
+    waiting.add(tickets("one", [size]))
     assert "one" in {ticket.owner for ticket in waiting.next_batch()}
 
 

@@ -1,7 +1,7 @@
 """Which of the waiting inputs run next, and together.
 
-Order: a clock counts the work that was ever begun. Each input is due at the point of that clock at which it would run
-were its request alone: a request of one input overtakes what is left of a request of thousands, and nothing is
+Order: a clock counts the work that was ever begun. Each input is due at the point of that clock at which it would be
+done were its request alone: a request of one input overtakes what is left of a request of thousands, and nothing is
 overtaken for ever, since the clock moves on with every batch.
 
 Batches: of the first inputs that are due, those of like size go together, for a batch costs its number of inputs times
@@ -57,9 +57,9 @@ class Line(Generic[Owner]):
         """A request's inputs, in their order."""
         due = self._clock
         for ticket in tickets:
+            due += ticket.item.size
             ticket.due, ticket.number = due, self._arrivals
             self._arrivals += 1
-            due += ticket.item.size
             insort(self._waiting, ticket, key=lambda waiting: waiting.order)
 
     def next_batch(self) -> list[Ticket[Owner]]:
