@@ -1,20 +1,14 @@
 """The caller's language, where the request does not say."""
 
+import json
+
 import psycopg
 from fastapi import Request
+from sqlalchemy.exc import DBAPIError
 
+from api_main.auth import profiles
 from api_main.auth.principal import Principal
-from api_main.core.cache import Cache
-from api_main.core.database import Database
-from api_main.core.prelude import Query
-
-SECONDS = 300  # that a profile's locale is remembered
-OWN_LOCALE = Query("select locale from public.profiles where id = (select auth.uid())", ())
-
-
-def tag_of(subject: object) -> str:
-    """What is to be invalidated when somebody's locale changes."""
-    return f"locale {subject}"
+from api_main.core.errors import ApiError
 
 
 async def locale_of(request: Request, may_ask: bool) -> str | None:
@@ -30,17 +24,10 @@ async def locale_of(request: Request, may_ask: bool) -> str | None:
 
 
 async def _of_profile(request: Request, principal: Principal) -> str | None:
-    database: Database = request.app.state.database
-    cache: Cache = request.app.state.cache
-
-    async def load() -> bytes:
-        (rows,) = await database.reader(principal.identity).fetch(OWN_LOCALE)
-        return (rows[0][0] or b"") if rows else b""
-
+    state = request.app.state
     try:
-        kept = await cache.get_or_load(
-            "locale", SECONDS, load, whose=principal.identity, tags=[tag_of(principal.subject)]
-        )
-    except psycopg.Error:  # the error that is being answered matters more
+        profile = json.loads(await profiles.read_own(state.cache, state.database, principal))
+    except (ApiError, psycopg.Error, DBAPIError):  # the error that is being answered matters more
         return None
-    return kept.decode() or None
+    locale: str = profile["locale"]
+    return locale

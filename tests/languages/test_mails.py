@@ -1,0 +1,73 @@
+"""Mails in the language of whom they go to."""
+
+from pathlib import Path
+
+import pytest
+
+from api_main.auth.mail.message import MailKind, Templates
+from api_main.core.i18n import LANGUAGES, translate
+from tests.protocol.conftest import confirming
+from tests.protocol.project import PASSWORD, Project, good, link_in, new_email
+
+__all__ = ["confirming"]
+
+SUBJECTS = {
+    "de": "Bestätigen Sie Ihre E-Mail-Adresse",
+    "ja": "メールアドレスの確認",
+    "ar": "تأكيد بريدك الإلكتروني",
+    "en": "Confirm your e-mail",
+}
+
+
+@pytest.mark.parametrize("language", SUBJECTS)
+async def test_who_signs_up_gets_mail_in_the_language_of_the_request(confirming: Project, language: str) -> None:
+    email = new_email()
+    form = {"email": email, "password": PASSWORD}
+    good(await confirming.post("signup", form, headers={"Accept-Language": f"{language},fr;q=0.1"}))
+    mail = confirming.mails(email)[0]
+    assert (mail.subject, mail.language) == (SUBJECTS[language], language)
+    assert f'<html lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}">' in mail.html
+    assert email in mail.html
+    assert link_in(mail).startswith("http://api.test/auth/v1/verify?")
+
+
+async def test_what_an_account_says_it_reads_comes_first(confirming: Project) -> None:
+    email = new_email()
+    await confirming.sign_up(email, data={"locale": "es-MX"})
+    assert confirming.mails(email)[0].language == "es"
+    good(await confirming.post("recover", {"email": email}, headers={"Accept-Language": "de"}))
+    assert confirming.mails(email)[0].subject == "Restablezca su contraseña"
+
+
+@pytest.mark.parametrize("locale", [7, None, "tlh", {"a": 1}], ids=repr)
+async def test_what_is_no_locale_of_ours_is_passed_over(confirming: Project, locale: object) -> None:
+    email = new_email()
+    await confirming.sign_up(email, data={"locale": locale})
+    assert confirming.mails(email)[0].language == "en"
+
+
+@pytest.mark.parametrize("kind", MailKind)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_mail_is_whole_in_every_language(kind: MailKind, language: str) -> None:
+    values = {
+        "Email": "a@b.example",
+        "NewEmail": "c@d.example",
+        "Token": "123456",
+        "ConfirmationURL": "http://x/?a=1&b",
+    }
+    mail = Templates().render(kind, "a@b.example", values, language)
+    english = Templates().render(kind, "a@b.example", values)
+    assert "{{" not in mail.html
+    assert "<strong>123456</strong>" in mail.html
+    assert (mail.subject == english.subject) == (language == "en")
+    assert mail.subject == translate(english.subject, language)
+    assert mail.html.count("&amp;") == english.html.count("&amp;")
+
+
+def test_a_folder_may_have_a_template_for_one_language(tmp_path: Path) -> None:
+    (tmp_path / "recovery.html").write_text("<title>All</title>{{ .Language }}", encoding="utf-8")
+    (tmp_path / "recovery.fr.html").write_text("<title>French</title>", encoding="utf-8")
+    templates = Templates(tmp_path)
+    subjects = {name: templates.render(MailKind.RECOVERY, "to", {}, name).subject for name in LANGUAGES}
+    assert subjects == {name: "French" if name == "fr" else "All" for name in LANGUAGES}
+    assert templates.render(MailKind.RECOVERY, "to", {}, "ja").html.endswith("ja")
