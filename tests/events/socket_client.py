@@ -49,9 +49,9 @@ class Socket:
 
 
 @asynccontextmanager
-async def open_socket(address: str, query: str = "", **options: Any) -> AsyncIterator[Socket]:
+async def open_socket(address: str, path: str = "/api/v1/ws", **options: Any) -> AsyncIterator[Socket]:
     """A connection that has said nothing yet."""
-    url = f"{address.replace('http', 'ws', 1)}/api/v1/ws{query}"
+    url = f"{address.replace('http', 'ws', 1)}{path}"
     async with connect(url, open_timeout=PATIENCE, **options) as connection:
         yield Socket(connection)
 

@@ -2,13 +2,20 @@
 
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
+from websockets.exceptions import InvalidStatus
 
-from api_main.events import connection, socket_router, wire
+from api_main.core.settings import Settings
+from api_main.events import connection, socket_router, stream, wire
+from api_main.main import create_app
 from tests.conftest import NewPerson
+from tests.events.client import EVENTS, follow
 from tests.events.socket_client import open_socket, socket_of
+from tests.patience import PATIENCE, eventually
 from tests.people import Person
+from tests.serving import serve
 from tests.tasks.client import TasksClient
 
 Admin = psycopg.Connection[Any]
@@ -99,6 +106,44 @@ async def test_whoever_does_not_read_is_dropped_and_the_others_do_not_wait(
     async with socket_of(address, person, close_timeout=0.1) as again:
         await again.subscribe("tasks", after=ids[-1])
         assert (await again.next())["id"] == ids[-1] + 1
+
+
+async def test_handshakes_are_limited_like_requests(live_settings: Settings) -> None:
+    once = dict.fromkeys(live_settings.rate_limits, "1/hour")
+    with serve(create_app(live_settings.model_copy(update={"rate_limits": once}))) as url:
+        async with open_socket(url):
+            pass
+        with pytest.raises(InvalidStatus) as refused:
+            async with open_socket(url):
+                pass
+    assert refused.value.response.status_code == 429
+    assert int(refused.value.response.headers["Retry-After"]) > 0
+
+
+async def test_an_event_stream_that_nobody_reads_ends_with_its_time(
+    live_settings: Settings, ada: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "GRACE_SECONDS", 0.2)
+    brief = live_settings.model_copy(update={"live_connection_seconds": 3.0, "live_connections_per_user": 1})
+    with serve(create_app(brief)) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http, follow(http, ada) as unread:
+            for _ in range(20):
+                admin.execute(
+                    "insert into public.tasks (owner_id, title, description)"
+                    " select %s, 'x', repeat('x', 10000) from generate_series(1, 100)",
+                    (ada.id,),
+                )
+
+            async def has_room() -> bool:
+                async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as other:
+                    answer = await other.send(other.build_request("GET", EVENTS, headers=ada.headers), stream=True)
+                    await answer.aclose()
+                    return answer.status_code == 200
+
+            assert not await has_room()
+            await eventually(has_room)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await unread.rest()
 
 
 async def test_what_is_said_is_json_for_everybody(address: str, ada: Person) -> None:

@@ -76,8 +76,18 @@ async def test_a_token_may_come_as_a_subprotocol(address: str, ada: Person) -> N
         assert (await socket.next())["subject"] == str(ada.id)
 
 
+async def test_the_version_may_stand_in_the_header_as_with_requests(address: str, ada: Person) -> None:
+    headers = {"X-API-Version": "v1"}
+    async with socket_of(address, ada, path="/api/ws", additional_headers=headers):
+        pass
+    with pytest.raises(InvalidStatus) as refused:
+        async with open_socket(address, path="/api/ws", additional_headers={"X-API-Version": "v99"}):
+            pass
+    assert refused.value.response.status_code == 403
+
+
 async def test_a_token_in_the_url_is_none(address: str, ada: Person) -> None:
-    async with open_socket(address, query=f"?access_token={ada.token}&token={ada.token}") as socket:
+    async with open_socket(address, path=f"/api/v1/ws?access_token={ada.token}&token={ada.token}") as socket:
         await socket.send("ping")
         code, said = await socket.end()
         assert (code, [message["code"] for message in said]) == (4401, ["unauthenticated"])

@@ -53,9 +53,11 @@ class Versioning:
         found = VERSIONED.match(scope["path"])
         name = found[1] if found else Headers(scope=scope).get("x-api-version", DEFAULT)
         if found is None:
-            if name not in self.versions:
+            if name in self.versions:
+                scope = _with_version(scope, name)
+            elif scope["type"] == "http":
                 raise UnknownApiVersion(details={"versions": sorted(self.versions)})
-            scope = _with_version(scope, name)
+            # A handshake has no body that could say so: there is nothing at this path.
         extra = self.versions[name].headers if name in self.versions else {}
 
         async def send_with_notice(message: Message) -> None:
