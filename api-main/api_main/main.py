@@ -156,6 +156,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         ):
             app.state.redis = redis
             app.state.cache, app.state.limiter = Cache(redis, settings.cache_secret), Limiter(redis)
+            app.state.cache.serve(database)
             add_resources(app, settings, database, client, supabase)
             app.state.user_keeper = choose_keeper(settings, supabase)
             await database.open()

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api_main.auth.dependencies import get_live_principal
-from api_main.auth.profiles import profile_of
+from api_main.auth.tags import profile_of
 from api_main.core.settings import Settings
 from tests.auth.calls import AUTH, assert_refused, bearer, read_me
 from tests.people import Person, claims, sign

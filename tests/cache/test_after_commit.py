@@ -3,9 +3,11 @@
 import pytest
 from fastapi import FastAPI
 
-from api_main.core.cache import Cache
+from api_main.core.cache import Cache, forget_after
 from api_main.core.database import Database
 from api_main.core.prelude import Identity
+from api_main.core.settings import Settings
+from tests.patience import eventually
 
 ANYBODY = Identity("anon")
 
@@ -44,3 +46,29 @@ async def test_nothing_is_invalidated_by_a_transaction_that_fails(app: FastAPI) 
     with pytest.raises(ZeroDivisionError):
         await fail()
     assert done == []
+
+
+async def test_whoever_has_a_session_and_no_more_can_have_it_forgotten(
+    settings: Settings, replicas: tuple[Cache, Cache]
+) -> None:
+    """As jobs do, in a process of their own."""
+    workers, apis = replicas
+    database = Database(settings)
+    workers.serve(database)
+    reads = list[bytes]()
+
+    async def read() -> bytes:
+        reads.append(b"")
+        return b"value"
+
+    async def is_read_again() -> bool:
+        await apis.get_or_load("thing", 60, read, whose=None, tags=["a"])
+        return len(reads) == 2
+
+    assert not await is_read_again()
+    assert not await is_read_again()
+    await database.open()
+    async with database.session(ANYBODY) as session:
+        forget_after(session, "a")
+    await database.close()
+    await eventually(is_read_again)

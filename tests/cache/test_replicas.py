@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from api_main.core.settings import Settings
+from tests.conftest import NewPerson
 from tests.limits.stage import caller, limited, running
 from tests.patience import eventually
 from tests.people import Person, claims, sign
@@ -123,3 +124,34 @@ async def test_an_account_that_is_banned_on_one_replica_is_refused_on_the_other(
         return (await api.second.get(TASKS, headers=ada.headers)).status_code == 401
 
     await eventually(is_refused, seconds=10)
+
+
+async def test_somebody_who_is_switched_off_on_one_replica_is_refused_on_the_other(
+    api: Replicas, new_person: NewPerson, ada: Person
+) -> None:
+    superuser = new_person(superuser=True)
+    assert (await api.second.get(TASKS, headers=ada.headers)).status_code == 200
+    switched_off = await api.first.patch(
+        f"/api/v1/users/{ada.id}", json={"is_active": False}, headers=superuser.headers
+    )
+    assert switched_off.status_code == 200
+
+    async def is_refused() -> bool:
+        return (await api.second.get(TASKS, headers=ada.headers)).status_code == 401
+
+    await eventually(is_refused, seconds=10)
+
+
+async def test_a_new_language_is_spoken_at_once(api: Replicas, ada: Person) -> None:
+    async def language(client: httpx.AsyncClient) -> str:
+        answer = await client.get(f"{TASKS}/{uuid4()}", headers=ada.headers)
+        return answer.headers["Content-Language"]
+
+    assert [await language(client) for client in api] == ["en", "en"]
+    await api.first.patch(ME, json={"locale": "de"}, headers=ada.headers)
+    assert await language(api.first) == "de"
+
+    async def is_german() -> bool:
+        return await language(api.second) == "de"
+
+    await eventually(is_german, seconds=10)

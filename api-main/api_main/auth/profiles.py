@@ -10,18 +10,13 @@ from sqlmodel import Session
 from api_main.auth import repository
 from api_main.auth.models import AuthSession, Profile, User
 from api_main.auth.principal import Principal
-from api_main.auth.revocation import sessions_of
 from api_main.auth.schemas import ProfileRead
+from api_main.auth.tags import profile_of, sessions_of
 from api_main.core.cache import Cache
 from api_main.core.database import Database, RlsSession
 from api_main.core.errors import NotFound
 
 SECONDS = 60.0  # that a change in the database's dashboard may take to be seen
-
-
-def profile_of(subject: UUID) -> str:
-    """The tag of what is made of somebody's profile."""
-    return f"profile of {subject}"
 
 
 async def read_own(cache: Cache, database: Database, principal: Principal) -> bytes:
@@ -42,13 +37,9 @@ async def read_own(cache: Cache, database: Database, principal: Principal) -> by
     return await cache.get_or_load("profile", SECONDS, load, whose=principal.identity, tags=tags)
 
 
-def forget_changed_accounts(database: Database, cache: Cache) -> None:
-    """From now on: when an account, a profile or a session is written and committed, whatever is kept of it goes."""
-    database.session_info["cache"] = cache
-
-
 @event.listens_for(RlsSession.sync_session_class, "after_flush")
-def _note_changed_accounts(session: Session, _context: Any) -> None:
+def _forget_changed_accounts(session: Session, _context: Any) -> None:
+    """When an account, a profile or a session of theirs is written and committed, what is kept of it goes."""
     cache: Cache | None = session.info.get("cache")
     changed = {_owner(row) for rows in (session.new, session.dirty, session.deleted) for row in rows} - {None}
     if cache is None or not changed:

@@ -17,7 +17,6 @@ from api_main.auth.lockout import lockout
 from api_main.auth.mail.sender import Mailbox, SmtpSender
 from api_main.auth.one_time_tokens import OneTimeTokens
 from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
-from api_main.auth.profiles import forget_changed_accounts
 from api_main.auth.redemption import Redemption
 from api_main.auth.redirects import Redirects
 from api_main.auth.revocation import Revocations
@@ -55,7 +54,6 @@ def add_resources(
         database, remembered_seconds=0 if settings.revocation_strict else settings.revocation_seconds
     )
     app.state.jwks = keys.jwks if keys else {"keys": []}
-    forget_changed_accounts(database, app.state.cache)
     app.state.revocations = _revocations(settings, database, app.state.cache)
     if settings.is_standalone:
         assert keys is not None  # the settings insist on them

@@ -13,6 +13,7 @@ from api_main.auth import repository
 from api_main.auth.errors import SessionEnded
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.principal import Principal
+from api_main.auth.tags import sessions_of
 from api_main.core.cache import Cache
 from api_main.core.database import Database, RlsReader
 from api_main.core.prelude import Query
@@ -99,11 +100,6 @@ class StrictReader(RlsReader):
 def _key(principal: Principal) -> str:
     """The subject too: whoever may sign tokens must not borrow the verdict of another account's session."""
     return f"session {principal.session} {principal.subject}"
-
-
-def sessions_of(subject: UUID) -> str:
-    """The tag of what is known of somebody's sessions."""
-    return f"sessions of {subject}"
 
 
 def _require_live(principal: Principal, *, live: bool) -> None:

@@ -7,3 +7,13 @@ ACCOUNTS = "accounts"
 
 def rights_of(account: UUID) -> str:
     return f"rights of {account}"
+
+
+def profile_of(account: UUID) -> str:
+    """What is made of somebody's profile."""
+    return f"profile of {account}"
+
+
+def sessions_of(account: UUID) -> str:
+    """What is known of somebody's sessions."""
+    return f"sessions of {account}"

@@ -21,7 +21,7 @@ from hashlib import sha256
 from cachetools import TTLCache
 from cashews.backends.memory import Memory
 
-from api_main.core.database import RlsSession
+from api_main.core.database import Database, RlsSession
 from api_main.core.metrics import CACHE_LOADS, CACHE_READS
 from api_main.core.prelude import Identity
 from api_main.core.redis import RedisAway, RedisServer
@@ -95,6 +95,10 @@ class Cache:
                     return kept
             CACHE_READS.labels("elsewhere").inc()
             return await asyncio.shield(self._load_together(question))
+
+    def serve(self, database: Database) -> None:
+        """Be the one that `forget_after` means in sessions of this database."""
+        database.session_info["cache"] = self
 
     def invalidate_after(self, session: RlsSession, *tags: str) -> None:
         """`invalidate` as soon as the transaction of this session has been committed, before the answer is sent."""
@@ -215,6 +219,13 @@ class Cache:
         for tag, debt in owed.items():
             if self._owed.get(tag) is debt:  # not a newer one
                 del self._owed[tag]
+
+
+def forget_after(session: RlsSession, *tags: str) -> None:
+    """`Cache.invalidate_after`, for those who are given a session and no more, such as jobs."""
+    cache: Cache | None = session.info.get("cache")
+    if cache is not None:
+        cache.invalidate_after(session, *tags)
 
 
 async def _load(question: _Question) -> Kept:

@@ -14,8 +14,10 @@ from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 from sqlalchemy.exc import DBAPIError
 
+from api_main.core.cache import Cache
 from api_main.core.database import Database
 from api_main.core.logging import configure_logging
+from api_main.core.redis import open_redis
 from api_main.core.settings import WorkerSettings
 from api_main.gpu.client import open_gpu
 from api_main.idempotency import service as idempotency
@@ -56,7 +58,12 @@ class JobWorker:
         tidying = asyncio.create_task(self._tidy())
         try:
             collectors = (PoolCollector(self._database),)
-            async with open_gpu(self._settings) as gpu, exposing_metrics(self._settings, collectors):
+            async with (
+                open_redis(self._settings.redis_url) as redis,
+                open_gpu(self._settings) as gpu,
+                exposing_metrics(self._settings, collectors),
+            ):
+                Cache(redis).serve(self._database)  # it reads nothing out of it
                 runner = JobRunner(self._database, self._settings, self._kinds, gpu)
                 while not self._stopping.is_set():
                     await self._work(runner)

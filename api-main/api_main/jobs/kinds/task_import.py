@@ -4,13 +4,16 @@ import asyncio
 import json
 from collections.abc import Iterator
 from itertools import islice
+from uuid import UUID
 
+from api_main.core.cache import forget_after
 from api_main.core.database import RlsSession
 from api_main.core.i18n import _, plural, say_all
 from api_main.jobs.work import JobFailed, Outcome, ResultFile, Work
 from api_main.tasks.exchange import rows
 from api_main.tasks.exchange.reading import FileError, RowError, read
 from api_main.tasks.schemas import TaskWrite
+from api_main.tasks.tags import ALL_TASKS, tasks_of
 
 MOST_ERRORS = 100  # that a failed job lists
 
@@ -28,6 +31,7 @@ async def run(session: RlsSession, work: Work) -> Outcome:
         listed = [error.as_json() for error in errors[:MOST_ERRORS]]
         sentence = plural("{n} row is wrong; none was imported.", "{n} rows are wrong; none was imported.", bad)
         raise JobFailed("invalid_rows", sentence, {"count": bad, "errors": listed})
+    forget_after(session, ALL_TASKS, tasks_of(UUID(json.loads(work.owner.claims)["sub"])))
     await _create(session, work, good)
     report = {"created": good, "skipped": bad, "errors": [error.as_json() for error in errors]}
     content = json.dumps(say_all(report), indent=1, ensure_ascii=False).encode()

@@ -7,6 +7,8 @@ from uuid import uuid5
 from sqlalchemy.exc import DBAPIError
 
 from api_main.auth.supabase.accounts import open_connections
+from api_main.auth.tags import ACCOUNTS
+from api_main.core.cache import forget_after
 from api_main.core.database import RlsSession
 from api_main.core.error_handlers import from_exception
 from api_main.core.errors import ApiError
@@ -33,6 +35,7 @@ async def run(session: RlsSession, work: Work) -> Outcome:
         if refusal.status >= 500:
             raise
         raise JobFailed(refusal.code, refusal.message, refusal.details) from None
+    forget_after(session, ACCOUNTS)
     content = json.dumps([user.model_dump(mode="json") for user in made], indent=1, ensure_ascii=False).encode()
     return Outcome({"created": len(made)}, ResultFile("users.json", "application/json", content))
 
