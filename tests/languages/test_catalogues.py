@@ -9,6 +9,7 @@ import pytest
 from babel.messages.catalog import Message as Entry
 from pydantic_core import PydanticKnownError
 
+from api_main.core.envelope import Success
 from api_main.core.i18n import LANGUAGES, LOCALES, Message, plural, speaking, translate
 from api_main.core.validation_messages import SENTENCES, message_of
 from local_stack.translations import catalogues
@@ -161,3 +162,24 @@ def test_an_unknown_locale_is_answered_in_english() -> None:
     with speaking("tlh"):
         assert translate("Sign in first.", "en") == "Sign in first."
     assert not (LOCALES / "en").exists()
+
+
+def test_a_success_may_have_a_message_too() -> None:
+    answer = Success(data=1, message="Sign in first.")
+    with speaking("fr"):
+        assert answer.model_dump()["message"] == "Veuillez d’abord vous connecter."
+    assert answer.model_dump()["message"] == "Sign in first."
+    assert Success(data=1).model_dump()["message"] is None
+
+
+def test_a_new_language_begins_with_every_sentence_untranslated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogues, "LOCALES", tmp_path)
+    monkeypatch.setattr(catalogues, "TRANSLATED", ("it",))
+    missing = catalogues.update_all()["it"]
+    assert set(missing) == set(extract())
+    assert catalogues.update_all()["it"] == missing
+    text = catalogues.file_of("it").read_text(encoding="utf-8")
+    assert "nplurals=2" in text
+    assert "POT-Creation-Date" not in text

@@ -1,7 +1,9 @@
 """Mails in the language of whom they go to."""
 
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from api_main.auth.mail.message import MailKind, Templates
@@ -37,6 +39,23 @@ async def test_what_an_account_says_it_reads_comes_first(confirming: Project) ->
     assert confirming.mails(email)[0].language == "es"
     good(await confirming.post("recover", {"email": email}, headers={"Accept-Language": "de"}))
     assert confirming.mails(email)[0].subject == "Restablezca su contraseña"
+
+
+async def test_and_what_its_profile_says_comes_before_that(confirming: Project, admin: psycopg.Connection[Any]) -> None:
+    email = new_email()
+    user = await confirming.sign_up(email, data={"locale": "es-MX"})
+    admin.execute("update public.profiles set locale = 'pt-BR' where id = %s", (user["id"],))
+    good(await confirming.post("recover", {"email": email}, headers={"Accept-Language": "de"}))
+    assert confirming.mails(email)[0].subject == "Redefina sua senha"
+
+
+async def test_an_invitation_is_in_the_language_of_whoever_invites(confirming: Project) -> None:
+    email, other = new_email(), new_email()
+    headers = {"Accept-Language": "fr"}
+    good(await confirming.call("POST", "invite", key=confirming.secret, json={"email": email}, headers=headers))
+    form = {"email": other, "data": {"locale": "ja"}}
+    good(await confirming.call("POST", "invite", key=confirming.secret, json=form, headers=headers))
+    assert [confirming.mails(to)[0].language for to in (email, other)] == ["fr", "ja"]
 
 
 @pytest.mark.parametrize("locale", [7, None, "tlh", {"a": 1}], ids=repr)

@@ -7,7 +7,7 @@ from typing import Any
 from api_main.auth import one_time_tokens, passwords, repository
 from api_main.auth.account_changes import merged
 from api_main.auth.errors import EmailTaken, UserNotFound
-from api_main.auth.links import LINKS, EmailLinks, LinkType, language_of, stamp
+from api_main.auth.links import LINKS, EmailLinks, LinkType, stamp
 from api_main.auth.models import User
 from api_main.auth.one_time_tokens import EMAIL_CHANGE_TOKENS, IssuedToken, OneTimeTokens, TokenKind
 from api_main.auth.service import AUTH_ADMIN, EMAIL_PROVIDER
@@ -52,7 +52,7 @@ class AdminLinks:
             EmailTaken: it has a confirmed account.
         """
         made = await self.make(LinkType.INVITE, LinkRequest(email, redirect_to, metadata=metadata))
-        mail, language = LINKS[LinkType.INVITE].mail, language_of(made.user)
+        mail, language = LINKS[LinkType.INVITE].mail, await self._links.language_for(made.user)
         await self._links.mail(LinkType.INVITE, mail, email, made.issued, redirect_to, language)
         return made.user
 

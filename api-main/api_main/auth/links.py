@@ -6,7 +6,7 @@ from enum import StrEnum
 from urllib.parse import urlencode
 from uuid import UUID
 
-from api_main.auth import pkce, repository
+from api_main.auth import locales, pkce, repository
 from api_main.auth.errors import MailTooSoon
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.mail.message import MailKind, Templates
@@ -18,7 +18,6 @@ from api_main.auth.service import AUTH_ADMIN
 from api_main.auth.sessions import Method
 from api_main.auth.user_object import UserObject
 from api_main.core.database import Database, RlsSession
-from api_main.core.i18n import reader_language
 from api_main.core.settings import Settings
 
 
@@ -85,7 +84,7 @@ class EmailLinks:
             if to.challenge:
                 await pkce.begin(session, user.id, link.method, to.challenge)
             stamp(user, kind)
-        await self.mail(kind, link.mail, email, issued, to.redirect_to, language_of(user))
+        await self.mail(kind, link.mail, email, issued, to.redirect_to, await self.language_for(user))
         record(SecurityEvent.MAIL_REQUESTED, subject=user.id, kind=kind)
 
     async def send_email_change(self, user_id: UUID, to: Destination) -> None:
@@ -113,7 +112,7 @@ class EmailLinks:
                 email,
                 issued[kind],
                 to.redirect_to,
-                language_of(user),
+                await self.language_for(user),
                 **values,
             )
 
@@ -145,8 +144,12 @@ class EmailLinks:
                 return  # something has happened since it was asked for
             issued = await self._tokens.issue(session, user.id, kind, user.email)
             user.reauthentication_sent_at = datetime.now(UTC)
-        to, language = self._settings.site_url, language_of(user)
+        to, language = self._settings.site_url, await self.language_for(user)
         await self.mail(LinkType.EMAIL, MailKind.REAUTHENTICATION, user.email, issued, to, language)
+
+    async def language_for(self, user: User | UserObject) -> str:
+        metadata = user.raw_user_meta_data if isinstance(user, User) else user.user_metadata
+        return await locales.language_for(self._database, user.id, metadata or {})
 
     async def mail(
         self,
@@ -177,13 +180,6 @@ class EmailLinks:
         if kind is LinkType.SIGNUP and user.email_confirmed_at is not None:
             return False
         return await self._tokens.is_due(session, user.id, LINKS[kind].token)
-
-
-def language_of(user: User | UserObject) -> str:
-    """The language of mail to an account: that of its own `locale`, else that of the request which brings it."""
-    metadata = user.raw_user_meta_data if isinstance(user, User) else user.user_metadata
-    named = (metadata or {}).get("locale")
-    return reader_language(named if isinstance(named, str) else None)
 
 
 def _prefix(to: Destination) -> str:

@@ -1,14 +1,23 @@
-"""The caller's language, where the request does not say."""
+"""The language of an account, for what the request does not say it of."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
 import psycopg
 from fastapi import Request
 from sqlalchemy.exc import DBAPIError
 
 from api_main.auth import profiles
-from api_main.auth.principal import Principal
+from api_main.auth.principal import Principal, claims_for_postgres
+from api_main.core.database import Database
 from api_main.core.errors import ApiError
+from api_main.core.i18n import ENGLISH, reader_language
+from api_main.core.prelude import Identity, Query
+
+OWNERS_ROLE = "authenticated"
+OWN_LOCALE = Query("select locale from public.profiles where id = (select auth.uid())")
 
 
 async def locale_of(request: Request, may_ask: bool) -> str | None:
@@ -31,3 +40,21 @@ async def _of_profile(request: Request, principal: Principal) -> str | None:
         return None
     locale: str = profile["locale"]
     return locale
+
+
+async def language_for(database: Database, user_id: UUID, metadata: Mapping[str, Any]) -> str:
+    """The language of mail to an account: its profile's, else that in its metadata, else that of the present request.
+
+    Every profile begins with `en`, which therefore says nothing.
+    """
+    chosen = await _chosen(database, user_id)
+    named = metadata.get("locale")
+    return reader_language(chosen or (named if isinstance(named, str) else None))
+
+
+async def _chosen(database: Database, user_id: UUID) -> str | None:
+    """Read as the account itself, which sees its own profile and nothing else."""
+    claims = claims_for_postgres({"sub": str(user_id), "role": OWNERS_ROLE})
+    (rows,) = await database.reader(Identity(OWNERS_ROLE, claims)).fetch(OWN_LOCALE)
+    locale = (rows[0][0] or b"").decode() if rows else ENGLISH
+    return None if locale == ENGLISH else locale
