@@ -12,26 +12,37 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from api_gpu.__main__ import BACKLOG
 from api_gpu.parent.server_process import LISTEN_FD
 from api_main.core.settings import Settings
+from api_main.migrations.setup import prepare_database
+from local_stack.postgres import EmbeddedPostgres
 from service_wire.service_token import generate_key, public_keys
+from tests.conftest import API_PASSWORD
 from tests.e2e.server import Server, running
 from tests.jobs.working import worker_process, worker_settings
 from tests.observability.collector import Collector
 from tests.patience import PATIENCE, wait_until
+from tests.people import Person, create_person
 
+DATABASE = "observed"
 HEADER = "the-key-of-the-collector"
 
 
 @dataclass
 class System:
+    admin: psycopg.Connection[Any]
+    settings: Settings
     api: Server
     collector: Collector
     metrics_ports: list[int]
     logs: list[Path]
+
+    def new_person(self) -> Person:
+        return create_person(self.admin, self.settings)
 
     def metrics(self, process: int = 0) -> str:
         """What one of the processes tells Prometheus: the first is the API, the second the worker."""
@@ -51,10 +62,16 @@ class System:
 
 
 @pytest.fixture(scope="session")
-def system(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(
+    postgres: EmbeddedPostgres, settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
+    """On a database of its own: its worker must not take the jobs of other tests."""
     directory = tmp_path_factory.mktemp("system")
     collector, key = Collector(), generate_key()
     with ExitStack() as resources:
+        admin = resources.enter_context(psycopg.connect(_own_database(postgres), autocommit=True))
+        url = postgres.url(DATABASE, user="api_main", password=API_PASSWORD)
+        settings = settings.model_copy(update={"database_url": url})
         variables = {
             "otel_exporter_otlp_endpoint": resources.enter_context(collector.serve()),
             "otel_exporter_otlp_headers": f"x-key={HEADER}",
@@ -70,9 +87,16 @@ def system(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
         resources.enter_context(worker_process(worker, log, **shared))
         own = {"metrics_port": ports[0], "rate_limit_enabled": True, "rate_limits": json.dumps(settings.rate_limits)}
         api = resources.enter_context(running(settings, directory, **shared, **own))
-        whole = System(api, collector, ports, [api.log, log, gpu_log])
+        whole = System(admin, settings, api, collector, ports, [api.log, log, gpu_log])
         wait_until(whole.is_complete)
         yield whole
+
+
+def _own_database(postgres: EmbeddedPostgres) -> str:
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"create database {DATABASE}")
+    prepare_database(postgres.url(DATABASE), login_password=API_PASSWORD)
+    return postgres.url(DATABASE)
 
 
 @contextmanager

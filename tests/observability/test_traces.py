@@ -5,7 +5,8 @@ import re
 import secrets
 from typing import Any
 
-from tests.conftest import NewPerson
+import pytest
+
 from tests.images.test_images import png
 from tests.jobs.test_images import archive
 from tests.observability.collector import Received
@@ -14,6 +15,11 @@ from tests.patience import wait_until
 from tests.people import Person
 
 Spans = list[Received]
+
+
+@pytest.fixture
+def ada(system: System) -> Person:
+    return system.new_person()
 
 
 def traced(person: Person) -> tuple[str, dict[str, str]]:
@@ -135,10 +141,10 @@ def test_the_collector_is_sent_the_header_that_it_wants(system: System, ada: Per
 
 
 def test_neither_spans_nor_metrics_nor_logs_of_slow_queries_tell_a_secret(
-    system: System, new_person: NewPerson
+    system: System,
 ) -> None:
     """Everything that somebody might send, through doors where it ends well and where it does not."""
-    person = new_person()
+    person = system.new_person()
     word, password, link = (f"secret{secrets.token_hex(8)}" for _ in range(3))
     trace, headers = traced(person)
     email = f"{word}@example.com"
