@@ -71,6 +71,7 @@ def running(settings: Settings, directory: Path, **changes: Any) -> Iterator[Ser
         "--no-server-header",
         "--no-proxy-headers",
         f"--timeout-graceful-shutdown={GRACE_SECONDS}",
+        "--ws-max-size=131072",
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -15,7 +15,7 @@ from api_main.core.settings import Settings
 from tests.conftest import NewPerson
 from tests.e2e.server import GRACE_SECONDS, Server, running
 from tests.events.client import Event, follow
-from tests.events.socket_client import socket_of
+from tests.events.socket_client import open_socket, socket_of
 from tests.patience import PATIENCE, eventually
 from tests.people import Person
 
@@ -112,6 +112,9 @@ async def write(admin_url: str, server: Server, person: Person, seed: int) -> No
 async def test_a_websocket_is_told_that_the_server_stops(servers: list[Server], ada: Person) -> None:
     async with socket_of(servers[0].url, ada) as socket:
         await socket.subscribe("tasks")
+        async with open_socket(servers[0].url) as loud:  # before it has said who it is
+            await loud.connection.send("x" * 200_000)
+            assert (await loud.end())[0] == 1009
         servers[0].process.send_signal(signal.SIGTERM)
         code, _ = await socket.end()
         assert code == 1012

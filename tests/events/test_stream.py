@@ -7,9 +7,12 @@ import httpx
 import psycopg
 import pytest
 
+from api_main.core.settings import Settings
+from api_main.main import create_app
 from tests.events.client import EVENTS, follow
-from tests.patience import eventually
+from tests.patience import PATIENCE, eventually
 from tests.people import Person
+from tests.serving import serve
 from tests.tasks.client import TasksClient
 
 Admin = psycopg.Connection[Any]
@@ -162,3 +165,33 @@ async def test_an_id_that_is_none_is_refused(http: httpx.AsyncClient, ada: Perso
 async def test_a_stream_is_for_those_who_are_signed_in(http: httpx.AsyncClient) -> None:
     assert (await http.get(EVENTS)).status_code == 401
     assert (await http.head(EVENTS)).status_code == 405
+
+
+async def test_notifications_that_make_no_sense_disturb_nobody(
+    http: httpx.AsyncClient, adas: TasksClient, admin: Admin
+) -> None:
+    """Whoever has SQL can send them."""
+    async with follow(http, adas.person) as stream:
+        for payload in (
+            "",
+            "nonsense",
+            "x 1",
+            f"{adas.person.id}",
+            f"{adas.person.id} x",
+            f"{adas.person.id} {10**30}",
+        ):
+            admin.execute("select pg_notify('live_events', %s), pg_notify('presences', %s)", (payload, payload))
+        task = await adas.add("and still")
+        assert (await stream.next()).data["id"] == task["id"]
+        task = await adas.add("and again")
+        assert (await stream.next()).data["id"] == task["id"]
+
+
+async def test_where_nothing_can_be_heard_it_is_looked_for(live_settings: Settings, ada: Person) -> None:
+    """Behind a pooler in transaction mode, without an address to listen at."""
+    deaf = live_settings.model_copy(update={"database_transaction_pooler": True, "database_listen_url": None})
+    assert deaf.listen_url is None
+    with serve(create_app(deaf)) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http, follow(http, ada) as stream:
+            task = await TasksClient(http, ada).add("unheard")
+            assert (await stream.next()).data["id"] == task["id"]
