@@ -165,11 +165,11 @@ def test_an_unknown_locale_is_answered_in_english() -> None:
 
 
 def test_a_success_may_have_a_message_too() -> None:
-    answer = Success(data=1, message="Sign in first.")
-    with speaking("fr"):
-        assert answer.model_dump()["message"] == "Veuillez d’abord vous connecter."
+    answer = Success[int](data=1, message="Sign in first.")
+    with speaking("de"):
+        assert answer.model_dump()["message"] == "Bitte melden Sie sich zuerst an."
     assert answer.model_dump()["message"] == "Sign in first."
-    assert Success(data=1).model_dump()["message"] is None
+    assert Success[int](data=1).model_dump()["message"] is None
 
 
 def test_a_new_language_begins_with_every_sentence_untranslated(
