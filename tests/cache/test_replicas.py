@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI
 
 from api_main.core.settings import Settings
 from tests.conftest import NewPerson
@@ -24,17 +25,17 @@ class Replicas(NamedTuple):
     second: httpx.AsyncClient
 
 
+@pytest.fixture(scope="module")
+async def apps(settings: Settings, session_redis: LocalRedis) -> AsyncIterator[tuple[FastAPI, FastAPI]]:
+    shared = limited(settings, redis_url=session_redis.url, replicas=2)
+    async with running(shared) as one, running(shared) as another:
+        yield one, another
+
+
 @pytest.fixture
-async def api(settings: Settings, redis_server: LocalRedis) -> AsyncIterator[Replicas]:
-    shared = limited(settings, redis_url=redis_server.url, replicas=2)
-    async with (
-        running(shared) as one,
-        running(shared) as another,
-        caller(one) as first,
-        caller(another) as second,
-    ):
-        for app in (one, another):
-            await eventually(lambda app=app: app.state.redis.is_here)  # type: ignore[misc]
+async def api(apps: tuple[FastAPI, FastAPI], redis_server: LocalRedis) -> AsyncIterator[Replicas]:
+    await eventually(lambda: all(app.state.redis.is_here for app in apps))
+    async with caller(apps[0]) as first, caller(apps[1]) as second:
         yield Replicas(first, second)
 
 

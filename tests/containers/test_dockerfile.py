@@ -94,6 +94,11 @@ def test_it_stops_on_a_signal_that_the_server_understands_and_says_how_it_is(nam
     assert "/health/live" in runtime.health_check[-1]
 
 
+def test_the_server_believes_no_proxy_by_itself() -> None:
+    """Whom to believe, TRUSTED_PROXIES says."""
+    assert "--no-proxy-headers" in read_stages(DOCKERFILE)[-1].command
+
+
 def test_production_is_the_images_own_environment() -> None:
     assert read_stages(DOCKERFILE)[1].environment["ENVIRONMENT"] == "production"
 

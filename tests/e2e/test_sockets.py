@@ -144,3 +144,11 @@ def test_production_logs_json_lines_alone(server: Server) -> None:
     wait_until(lambda: "in-production" in server.written())  # the line is written after the answer
     events = [json.loads(line) for line in server.written().splitlines()]
     assert any(event.get("request_id") == "in-production" and event["status"] == 200 for event in events)
+
+
+def test_nobody_is_believed_about_their_address_who_was_not_said_to_be_a_proxy(server: Server) -> None:
+    """Not even a process of the same machine, which uvicorn would trust by itself."""
+    liar = "198.51.100.66"
+    server.get("/health/live", headers={"X-Forwarded-For": liar, "Forwarded": f"for={liar}"})
+    assert '"address": "127.0.0.1"' in server.written()
+    assert liar not in server.written()
