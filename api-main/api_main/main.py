@@ -23,6 +23,7 @@ from api_main.core import error_handlers
 from api_main.core.cache import Cache
 from api_main.core.client_address import ClientAddress
 from api_main.core.conditional import ConditionalGet, PublicDocuments
+from api_main.core.connection import allow_many_connections
 from api_main.core.database import Database
 from api_main.core.fixed_paths import FixedPaths
 from api_main.core.i18n import load_catalogues
@@ -147,6 +148,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        allow_many_connections()
         database = Database(settings)
         app.state.database = database
         async with (

@@ -9,6 +9,7 @@ from local_stack.background_process import GRACE_SECONDS, BackgroundProcess
 from local_stack.errors import StartError
 
 APPLICATION = "api_main.main:app"
+CONNECTION = "api_main.core.connection:Connection"
 OK = 200
 
 
@@ -34,7 +35,7 @@ class ApiProcess(BackgroundProcess):
     def start(self, environment: dict[str, str]) -> None:
         """Start uvicorn and return at once; `answers` tells when it is there."""
         # Whose word is taken for the client's address, TRUSTED_PROXIES says; uvicorn would take that of this machine.
-        where = ["--host", self._host, "--port", str(self._port), "--no-proxy-headers"]
+        where = ["--host", self._host, "--port", str(self._port), "--no-proxy-headers", "--http", CONNECTION]
         how = ["--reload", "--reload-dir", "api-main", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
         self.spawn([sys.executable, "-m", "uvicorn", self._application, *where, *how], environment)
 

@@ -16,6 +16,8 @@ from api_main.core.settings import Settings
 from tests.patience import PATIENCE, wait_until
 
 LOOPBACK = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[2]
+CONNECTION = "api_main.core.connection:Connection"
 GRACE_SECONDS = 60  # that uvicorn gives to requests in flight
 
 
@@ -62,11 +64,13 @@ def read_all(connection: socket.socket) -> bytes:
 
 @contextmanager
 def running(settings: Settings, directory: Path, **changes: Any) -> Iterator[Server]:
-    """Start the API with these settings, and kill it afterwards if it is still there."""
+    """Start the API with these settings, its sockets served by `connection`, and kill it afterwards."""
+    connection = changes.pop("connection", CONNECTION)
     port = _free_port()
     log = directory / "api.log"
     command = [sys.executable, "-m", "uvicorn", "api_main.main:app", f"--host={LOOPBACK}", f"--port={port}"]
     how = [
+        f"--http={connection}",
         "--no-access-log",
         "--no-server-header",
         "--no-proxy-headers",
@@ -95,7 +99,7 @@ def _environment(settings: Settings, changes: dict[str, Any]) -> dict[str, str]:
         "metrics_port": 0,
         **changes,
     }
-    return {**os.environ, **{name.upper(): str(value) for name, value in chosen.items()}}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **{name.upper(): str(value) for name, value in chosen.items()}}
 
 
 def _free_port() -> int:

@@ -74,6 +74,10 @@ class MethodNotAllowed(ApiError):
     code, status, message = "method_not_allowed", 405, "This method is not offered here."
 
 
+class HeadTimeout(ApiError):
+    code, status, message = "head_timeout", 408, "The head of the request took too long."
+
+
 class Conflict(ApiError):
     code, status, message = "conflict", 409, "This contradicts what is stored."
 
@@ -86,6 +90,10 @@ class BodyTooLarge(ApiError):
     code, status, message = "body_too_large", 413, "The body is too large."
 
 
+class UrlTooLong(ApiError):
+    code, status, message = "url_too_long", 414, "The URL is too long."
+
+
 class UnsupportedMediaType(ApiError):
     code, status, message = "unsupported_media_type", 415, "Send JSON, and say so in Content-Type."
 
@@ -94,6 +102,10 @@ class ValidationFailed(ApiError):
     """Input of the wrong form. `details` lists `{field, code, message}` for each fault."""
 
     code, status, message = "validation_failed", 422, "The input is not valid."
+
+
+class HeadTooLarge(ApiError):
+    code, status, message = "head_too_large", 431, "The headers of the request are too large."
 
 
 class TooManyRequests(ApiError):
