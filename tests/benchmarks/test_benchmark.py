@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import recall
+from tests.benchmarks import export, recall
 from tests.benchmarks.__main__ import benchmark
 from tests.benchmarks.load import BadAnswerError, Load, Question, run
 from tests.benchmarks.pgbench import VARIANTS
@@ -67,6 +67,12 @@ async def test_a_wrong_answer_is_no_result(status: int, owner: str) -> None:
 def _rows(report: str, *label: str, numbers: int) -> list[str]:
     words = " +".join(map(re.escape, label))
     return re.findall(rf"^{words}(?:{NUMBER}){{{numbers}}}$", report, re.MULTILINE)
+
+
+def test_exports_are_measured_whole() -> None:
+    report = "\n".join(export.benchmark(700))
+    for form in export.FORMATS:
+        assert len(_rows(report, form, "700", numbers=6)) == 1
 
 
 def test_recall_is_measured_for_owners_of_every_size() -> None:

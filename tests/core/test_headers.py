@@ -108,6 +108,9 @@ async def test_any_other_origin_may_not(http: httpx.AsyncClient, ada: Person, or
         assert "Access-Control-Allow-Origin" not in answer.headers
     preflight = await http.options(TASKS, headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
     assert preflight.status_code == 400
+    error = preflight.json()["error"]
+    assert (error["code"], error["details"]) == ("bad_request", {"reason": "Disallowed CORS origin"})
+    assert error["request_id"] == preflight.headers["X-Request-ID"]
     assert "Access-Control-Allow-Origin" not in preflight.headers
 
 

@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Collection
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_main.core.envelope import failure
 from api_main.core.error_handlers import from_exception, render
-from api_main.core.errors import TimedOut
+from api_main.core.errors import BadRequest, TimedOut
 from api_main.core.i18n import Audience, current_audience
 from api_main.core.logging import request_facts
 from api_main.core.metrics import METER, UNMATCHED
@@ -129,6 +132,16 @@ class CrossOrigin(CORSMiddleware):
             await send(message)
 
         await self.app(scope, receive, send_with_vary)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Starlette's, and in our form if it is a refusal."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        error = BadRequest(details={"reason": bytes(answer.body).decode()})
+        body = failure(error, request_facts.get()["request_id"]).model_dump_json()
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return Response(body, answer.status_code, headers, media_type="application/json")
 
 
 class LastResort:
