@@ -37,7 +37,6 @@ class Found:
     sentence: Sentence | None
 
 
-@cache
 def extract(root: Path = API) -> dict[Sentence, list[str]]:
     """Each sentence, and the files that it stands in."""
     sentences = dict[Sentence, list[str]]()
@@ -47,19 +46,24 @@ def extract(root: Path = API) -> dict[Sentence, list[str]]:
     return sentences
 
 
-@cache
 def bypasses(root: Path = API) -> list[str]:
     """Where something is said that no catalogue could know."""
     return [f"{found.where}:{found.line}" for found in read(root) if found.sentence is None]
 
 
-def read(root: Path) -> Iterator[Found]:
+@cache
+def read(root: Path) -> tuple[Found, ...]:
+    return tuple(_read(root))
+
+
+def _read(root: Path) -> Iterator[Found]:
     paths = [path for path in sorted(root.rglob("*.py")) if not UNHEARD & set(path.relative_to(root).parts)]
     modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
     spoken = _spoken_classes(modules.values())
     for path, module in modules.items():
         where = path.relative_to(root.parent).as_posix()
-        ours = {name: place for name, place in spoken.items() if name not in _foreign_names(module)}
+        foreign = _foreign_names(module)
+        ours = {name: place for name, place in spoken.items() if name not in foreign}
         of_file = {**ours, "ValueError": 0, "PydanticCustomError": 1} if path.name in VALIDATORS else ours
         for line, sentence in _of_module(module, of_file):
             yield Found(where, line, sentence)
