@@ -1,7 +1,7 @@
 """Who keeps the accounts that superusers administer: this API itself, or Supabase Auth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -144,7 +144,8 @@ class NoKeeper:
         raise AdministrationUnavailable
 
     async def change(self, session: RlsSession, by: Identity, user_id: UUID, change: Change) -> None:  # noqa: ARG002
-        if change.form != AccountForm():
+        # Rights out of app_metadata stay; whoever changes them finds that out at the end.
+        if replace(change.form, app_metadata=None) != AccountForm():
             raise AdministrationUnavailable
 
     async def delete(self, session: RlsSession, by: Identity, user_id: UUID, *, soft: bool) -> None:  # noqa: ARG002

@@ -14,6 +14,7 @@ from api_main.core.pagination import fetch_page, next_cursor
 from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
 from api_main.users import queries, repository
+from api_main.users.errors import AdministrationUnavailable
 from api_main.users.keepers import Change, Keeper, NewUser
 from api_main.users.schemas import UserChange, UserCreate, UserListQuery, UserRead
 
@@ -114,7 +115,7 @@ async def change(
     """Change an account and its profile.
 
     Raises:
-        UserNotFound, EmailTaken, UsernameTaken, WeakPassword, LastSuperuser
+        UserNotFound, EmailTaken, UsernameTaken, WeakPassword, LastSuperuser, AdministrationUnavailable
     """
     wanted = form.model_dump(exclude_unset=True)
     secret = None if form.password is None else form.password.get_secret_value()
@@ -135,8 +136,10 @@ async def change(
         await keeper.change(session, by, user_id, account)
         if await repository.change_profiles(session, {user_id: form.profile}):
             raise UserNotFound
-    record(SecurityEvent.ACCOUNT_CHANGED, subject=user_id, by="superuser")
     [changed] = await repository.read(session, [user_id])
+    if changed.is_superuser and wanted.get("is_superuser") is False:
+        raise AdministrationUnavailable  # by app_metadata, which only Supabase Auth can change
+    record(SecurityEvent.ACCOUNT_CHANGED, subject=user_id, by="superuser")
     return changed
 
 

@@ -11,14 +11,19 @@ from supabase import ASupabaseAuthClient
 from supabase_auth.types import AdminUserAttributes
 
 from api_main.auth.administration import AccountForm
-from api_main.auth.errors import EmailTaken, UserNotFound
+from api_main.auth.errors import AuthUnavailable, EmailTaken, UserNotFound
 from api_main.auth.issuers import supabase_issuer_name
 from api_main.auth.models import User
 from api_main.auth.supabase.accounts import our_errors
 from api_main.auth.supabase.errors import Meanings
 from api_main.core.settings import Settings
 
-MEANINGS: Meanings = {"user_not_found": UserNotFound, "email_exists": partial(EmailTaken, field="email")}
+MEANINGS: Meanings = {
+    "user_not_found": UserNotFound,
+    "email_exists": partial(EmailTaken, field="email"),
+    # Of our own key, not of the caller's token.
+    **dict.fromkeys(("no_authorization", "bad_jwt", "not_admin"), AuthUnavailable),
+}
 
 
 def administration_key(settings: Settings) -> str | None:
