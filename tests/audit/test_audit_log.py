@@ -8,7 +8,6 @@ import httpx
 import psycopg
 import pytest
 
-from api_main.auth import passwords
 from tests.audit.conftest import LOG, Json, ReadLog
 from tests.conftest import NewPerson
 from tests.people import Person
@@ -24,9 +23,8 @@ def brief(page: Json) -> list[tuple[str, Any, str, Json]]:
 
 
 async def test_what_a_superuser_does_is_written_down(
-    client: httpx.AsyncClient, root: Person, read_log: ReadLog, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, root: Person, read_log: ReadLog
 ) -> None:
-    monkeypatch.setattr(passwords, "COST", 4)
     request = f"audit-{uuid4().hex}"
     headers = {**root.headers, "X-Request-ID": request}
     email = f"{uuid4().hex}@example.com"

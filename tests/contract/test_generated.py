@@ -19,7 +19,6 @@ from schemathesis.config import (
     SchemathesisConfig,
 )
 
-from api_main.auth import passwords
 from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import Settings
 from api_main.main import create_app
@@ -57,8 +56,7 @@ schema = load()
 
 @pytest.fixture(scope="module")
 def address(settings: Settings, served_gpu: tuple[StandIn, str]) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, serve(create_app(with_gpu(settings, *served_gpu))) as url:
-        patch.setattr(passwords, "COST", 4)  # hundreds of accounts are made up
+    with serve(create_app(with_gpu(settings, *served_gpu))) as url:
         yield url
 
 

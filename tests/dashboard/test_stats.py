@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -163,6 +164,18 @@ async def test_nobody_is_shown_anothers_and_rights_count_at_once(
         answer = await api.patch(f"/api/v1/users/{bob.id}", json=change, headers=root.headers)
         assert answer.status_code == 200
         assert (await stats(api, bob))["scope"] == scope
+
+
+async def test_a_new_account_shows_at_once(api: httpx.AsyncClient, root: Person) -> None:
+    before = (await stats(api, root))["users"]["total"]
+    form = {"email": f"{uuid4().hex}@example.com", "password": "a quiet afternoon"}
+    assert (await api.post("/api/v1/auth/register", json=form)).status_code == 201
+    assert (await stats(api, root))["users"]["total"] == before + 1
+    form["email"] = f"x{form['email']}"
+    made = await api.post("/api/v1/users", json=form, headers=root.headers)
+    assert (await stats(api, root))["users"]["total"] == before + 2
+    await api.delete(f"/api/v1/users/{made.json()['data']['id']}", headers=root.headers)
+    assert (await stats(api, root))["users"]["total"] == before + 1
 
 
 async def test_a_refused_write_invalidates_nothing_and_nobody_is_let_in_without_a_token(

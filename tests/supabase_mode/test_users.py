@@ -11,12 +11,12 @@ import psycopg
 import pytest
 import respx
 
-from api_main.auth import passwords
 from tests.conftest import NewPerson
 from tests.people import Person
 from tests.supabase_mode.calls import PASSWORD, error_of, sent
 from tests.supabase_mode.conftest import Serve, in_project
 from tests.supabase_mode.project import SECRET_KEY, refusal, user
+from tests.superusers import only_superuser
 
 Admin = psycopg.Connection[Any]
 USERS = "/api/v1/users"
@@ -38,11 +38,6 @@ async def served_with_key(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
 def keyed(served_with_key: httpx.AsyncClient, supabase: respx.MockRouter, root: Person) -> httpx.AsyncClient:
     served_with_key.headers.update(root.headers)
     return served_with_key
-
-
-@pytest.fixture(autouse=True)
-def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "COST", 4)
 
 
 @pytest.fixture
@@ -174,15 +169,10 @@ async def test_the_last_superuser_is_not_even_asked_for(
     keyed: httpx.AsyncClient, supabase: respx.MockRouter, root: Person, admin: Admin
 ) -> None:
     asked = supabase.route(url__regex=ACCOUNT).respond(json={})
-    with admin.transaction():
-        others = "update public.profiles set is_superuser = false where is_superuser and id <> %s returning id"
-        demoted = [other for (other,) in admin.execute(others.encode(), (root.id,))]
-    try:
+    with only_superuser(admin, root.id):
         for change in ({"is_superuser": False}, {"is_active": False}):
             assert error_of(await keyed.patch(f"{USERS}/{root.id}", json=change)) == (409, "last_superuser")
         assert error_of(await keyed.delete(f"{USERS}/{root.id}")) == (409, "last_superuser")
-    finally:
-        admin.execute("update public.profiles set is_superuser = true where id = any (%s)", (demoted,))
     assert asked.call_count == 0
 
 

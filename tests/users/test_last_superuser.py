@@ -11,6 +11,7 @@ from psycopg.errors import CheckViolation, InvalidTransactionState
 from tests.conftest import NewPerson
 from tests.patience import eventually
 from tests.people import Person
+from tests.superusers import only_superuser
 from tests.users.client import UsersClient, error_of
 
 Admin = psycopg.Connection[Any]
@@ -30,14 +31,8 @@ WAITING = "select count(*) = 1 from pg_locks where locktype = 'advisory' and not
 @pytest.fixture
 def lonely(root: Person, admin: Admin) -> Iterator[Person]:
     """The only superuser that there is, for a while."""
-    where = "where is_superuser and id <> %s"
-    with admin.transaction():
-        others = admin.execute(
-            f"update public.profiles set is_superuser = false {where} returning id".encode(), [root.id]
-        )
-        ids = [other for (other,) in others]
-    yield root
-    admin.execute("update public.profiles set is_superuser = true where id = any (%s)", [ids])
+    with only_superuser(admin, root.id):
+        yield root
 
 
 async def test_the_api_keeps_the_last_superuser(users: UsersClient, lonely: Person, ada: Person) -> None:

@@ -11,7 +11,7 @@ from api_main.auth import repository
 from api_main.auth.models import AuthSession, Profile, User
 from api_main.auth.principal import Principal
 from api_main.auth.schemas import ProfileRead
-from api_main.auth.tags import profile_of, sessions_of
+from api_main.auth.tags import ACCOUNTS, profile_of, sessions_of
 from api_main.core.cache import Cache
 from api_main.core.database import Database, RlsSession
 from api_main.core.errors import NotFound
@@ -45,6 +45,8 @@ def _forget_changed_accounts(session: Session, _context: Any) -> None:
     if cache is None or not changed:
         return
     tags = [tag for owner in changed if owner is not None for tag in (profile_of(owner), sessions_of(owner))]
+    if any(isinstance(row, User) for rows in (session.new, session.deleted) for row in rows):
+        tags.append(ACCOUNTS)
     session.info.setdefault("after_commit", []).append(partial(cache.invalidate, *tags))
 
 

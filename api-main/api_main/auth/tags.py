@@ -5,12 +5,8 @@ from uuid import UUID
 ACCOUNTS = "accounts"
 
 
-def rights_of(account: UUID) -> str:
-    return f"rights of {account}"
-
-
 def profile_of(account: UUID) -> str:
-    """What is made of somebody's profile."""
+    """What is made of somebody's profile, and of their rights."""
     return f"profile of {account}"
 
 

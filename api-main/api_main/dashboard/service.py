@@ -2,7 +2,7 @@
 
 from api_main.auth import repository
 from api_main.auth.principal import Principal
-from api_main.auth.tags import ACCOUNTS, rights_of
+from api_main.auth.tags import ACCOUNTS, profile_of
 from api_main.core.cache import Cache
 from api_main.core.database import Database
 from api_main.core.envelope import success_body
@@ -24,7 +24,7 @@ async def read(cache: Cache, database: Database, principal: Principal) -> bytes:
         [[(numbers,)]] = await reader.fetch(queries.NUMBERS)
         return success_body(numbers or b"null")
 
-    rights, whose = rights_of(principal.subject), principal.identity
+    rights, whose = profile_of(principal.subject), principal.identity
     kept = await cache.get_or_load("is superuser", SECONDS, ask, whose=whose, tags=[rights])
     # This only decides what makes the numbers old. Whose they are, the statement looks up by itself.
     made_of = [ALL_TASKS, ACCOUNTS] if kept == YES else [tasks_of(principal.subject)]

@@ -8,7 +8,7 @@ from fastapi import Depends
 from api_main.auth.dependencies import CurrentCache, get_session, reader_for, session_for, superuser_for
 from api_main.auth.principal import Principal
 from api_main.auth.scopes import Scope
-from api_main.auth.tags import ACCOUNTS, profile_of, rights_of, sessions_of
+from api_main.auth.tags import ACCOUNTS, profile_of, sessions_of
 from api_main.core.cache import Cache
 from api_main.core.database import RlsReader, RlsSession
 from api_main.core.resources import resource
@@ -28,7 +28,7 @@ async def get_user_session(
     user_id: UUID, cache: CurrentCache, session: Annotated[RlsSession, Depends(get_session, scope="function")]
 ) -> RlsSession:
     _invalidate_numbers(cache, session)
-    cache.invalidate_after(session, rights_of(user_id), profile_of(user_id), sessions_of(user_id))
+    cache.invalidate_after(session, profile_of(user_id), sessions_of(user_id))
     return session
 
 
