@@ -23,6 +23,7 @@ REFUSED: dict[str, list[Any]] = {
     "locale": [None, "", "e", "english", "en_US", "en-", "en-" + "a" * 40, "EN", "en\n", 7],
     "email": ["other@example.com"],
     "id": ["00000000-0000-4000-8000-000000000000"],
+    "avatar_url": ["https://example.com/ada.png"],
     "is_superuser": [True],
     "is_active": [True],
     "role": ["service_role"],

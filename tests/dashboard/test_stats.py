@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from api_main.core.settings import Settings
 from api_main.main import create_app
 from tests.conftest import NewPerson
+from tests.jobs.working import worker_settings, working
+from tests.patience import eventually
 from tests.people import Person
 
 Admin = psycopg.Connection[Any]
@@ -234,6 +236,13 @@ def test_a_write_that_changes_no_number_notes_none(tasks: Admin, ada: Person) ->
     tasks.execute("select private.add_up_task_counts()")
     tasks.execute("update public.tasks set title = 'u', description = 'v' where owner_id = %s", (ada.id,))
     assert tasks.execute("select count(*) from private.task_count_changes").fetchone() == (0,)
+
+
+async def test_a_worker_adds_the_notes_up(settings: Settings, admin: Admin, ada: Person) -> None:
+    admin.execute("insert into public.tasks (owner_id, title) values (%s, 't')", (ada.id,))
+    noted = "select count(*) from private.task_count_changes"
+    async with working(worker_settings(settings)):
+        await eventually(lambda: admin.execute(noted.encode()).fetchone() == (0,))
 
 
 def test_truncation_leaves_no_number(tasks: Admin, root: Person, ada: Person) -> None:
