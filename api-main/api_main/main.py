@@ -54,6 +54,8 @@ DESCRIPTION = """
 A JWT in; the rows that Postgres lets its bearer see out.
 
 Every answer has one form: `{"success": true, "data": …}` or `{"success": false, "error": {"code": …}}`.
+Codes are for programs; messages are for people, and follow `Accept-Language`: English, German, French, Spanish,
+Portuguese, Japanese, Arabic.
 """
 PROTOCOL_PREFIX = "/auth/v1/"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
