@@ -58,7 +58,8 @@ def test_a_database_that_somebody_emptied_is_migrated_again(address: str, tmp_pa
     prepare(address, login_password=API_PASSWORD, standalone=True, mark=mark)
     change(
         address,
-        "drop schema supabase_migrations, admin, private, procrastinate, auth, public cascade; create schema public",
+        "drop schema supabase_migrations, admin, audit, private, procrastinate, auth, public cascade;"
+        " create schema public",
     )
     prepare(address, login_password=API_PASSWORD, standalone=True, mark=mark)
     change(address, "select from public.tasks")

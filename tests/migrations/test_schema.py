@@ -11,6 +11,8 @@ from psycopg.errors import NotNullViolation, UniqueViolation
 
 Connection = psycopg.Connection[Any]
 
+ADA = "ada@schema.test"  # nobody whom other tests leave behind
+
 UNINDEXED = """
 select conrelid::regclass::text, conname from pg_constraint f
 where contype = 'f' and connamespace in ('public'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace)
@@ -67,10 +69,8 @@ def _profile(connection: Connection, account: UUID) -> tuple[Any, ...] | None:
 
 
 def test_an_account_made_in_sql_has_a_profile(transaction: Connection) -> None:
-    ada = _create_account(
-        transaction, email="ada@example.com", raw_user_meta_data=json.dumps({"full_name": " Ada Lovelace "})
-    )
-    assert _profile(transaction, ada) == ("ada@example.com", "Ada Lovelace")
+    ada = _create_account(transaction, email=ADA, raw_user_meta_data=json.dumps({"full_name": " Ada Lovelace "}))
+    assert _profile(transaction, ada) == (ADA, "Ada Lovelace")
 
 
 def test_an_account_needs_neither_email_nor_metadata(transaction: Connection) -> None:
@@ -101,16 +101,16 @@ def test_an_account_needs_neither_email_nor_metadata(transaction: Connection) ->
 def test_metadata_never_keeps_an_account_from_being_made(
     transaction: Connection, metadata: Any, full_name: str | None
 ) -> None:
-    account = _create_account(transaction, email="ada@example.com", raw_user_meta_data=json.dumps(metadata))
-    assert _profile(transaction, account) == ("ada@example.com", full_name)
+    account = _create_account(transaction, email=ADA, raw_user_meta_data=json.dumps(metadata))
+    assert _profile(transaction, account) == (ADA, full_name)
     rights = transaction.execute("select is_superuser, is_active from public.profiles where id = %s", [account])
     assert rights.fetchone() == (False, True)
 
 
 def test_a_profile_follows_the_email_of_its_account(transaction: Connection) -> None:
-    ada = _create_account(transaction, email="ada@example.com", raw_user_meta_data='{"full_name": "Ada"}')
-    transaction.execute("update auth.users set email = 'lovelace@example.com' where id = %s", [ada])
-    assert _profile(transaction, ada) == ("lovelace@example.com", "Ada")
+    ada = _create_account(transaction, email=ADA, raw_user_meta_data='{"full_name": "Ada"}')
+    transaction.execute("update auth.users set email = 'lovelace@schema.test' where id = %s", [ada])
+    assert _profile(transaction, ada) == ("lovelace@schema.test", "Ada")
     transaction.execute("update auth.users set email = null where id = %s", [ada])
     assert _profile(transaction, ada) == (None, "Ada")
 
@@ -142,9 +142,9 @@ def _owned(connection: Connection, account: UUID) -> tuple[Any, ...] | None:
 
 
 def test_two_accounts_cannot_have_one_email(transaction: Connection) -> None:
-    _create_account(transaction, email="ada@example.com")
+    _create_account(transaction, email=ADA)
     with pytest.raises(UniqueViolation):
-        _create_account(transaction, email="ada@example.com")
+        _create_account(transaction, email=ADA)
 
 
 def test_a_task_without_an_owner_and_without_a_caller_is_refused(transaction: Connection) -> None:

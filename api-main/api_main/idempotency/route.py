@@ -58,10 +58,17 @@ async def get_creation(
 ) -> AsyncIterator[RlsSession]:
     secret = parse(request.headers.getlist(HEADER))
     database: Database = request.app.state.database
+    answered: AnsweredBefore | None = None
     async with database.session(principal.identity) as session:
         if secret is not None:
-            request.scope["state"][ATTEMPT] = await service.begin(session, principal, request, secret)
-        yield session
+            try:
+                request.scope["state"][ATTEMPT] = await service.begin(session, principal, request, secret)
+            except AnsweredBefore as before:  # nothing but read: a commit costs a round trip less than a rollback
+                answered = before
+        if answered is None:
+            yield session
+    if answered is not None:
+        raise answered
 
 
 def creation_for(*scopes: Scope, get: Callable[..., Any] = get_creation) -> params.Security:
