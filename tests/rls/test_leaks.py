@@ -23,7 +23,10 @@ from tests.rls.serving import serve
 CLIENTS, PEOPLE, CONNECTIONS = 200, 50, 4
 SLOW_SECONDS = 1.0  # then what is slow is stopped
 
-STATES = "select state from pg_stat_activity where usename = 'api_main' and pid <> all (%s)"
+STATES = """
+select state from pg_stat_activity
+where usename = 'api_main' and application_name <> 'api-main listener' and pid <> all (%s)
+"""
 
 
 @pytest.fixture(scope="module")

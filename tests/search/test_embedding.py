@@ -71,9 +71,9 @@ async def test_what_is_written_past_the_api_is_embedded_when_it_is_notified(
     gpu_settings: Settings, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
     settle(admin)
-    await eventually(lambda: not _is_listened_to(admin))  # by the service of an earlier test
+    others = _listeners(admin)
     async with serve(gpu_settings.model_copy(update={"embedding_sweep_seconds": 3600.0})):
-        await eventually(lambda: _is_listened_to(admin))
+        await eventually(lambda: bool(_listeners(admin) - others))
         write(admin, ada, "by hand")
         await embedded()
     assert stored(admin, ada) == {"by hand": MODEL}
@@ -83,21 +83,21 @@ async def test_without_notifications_the_sweep_alone_suffices(
     gpu_settings: Settings, admin: psycopg.Connection[Any], ada: Person, embedded: Embedded
 ) -> None:
     settle(admin)
-    await eventually(lambda: not _is_listened_to(admin))
+    others = _listeners(admin)
     pooler = {"database_transaction_pooler": True, "database_listen_url": None}
     async with serve(gpu_settings.model_copy(update=pooler)):
         write(admin, ada, "by hand")
         await embedded()
-        assert not _is_listened_to(admin)
+        assert _listeners(admin) <= others
 
 
 async def test_a_listener_whose_connection_is_lost_listens_again(
     adas: TasksClient, admin: psycopg.Connection[Any]
 ) -> None:
-    await eventually(lambda: _is_listened_to(admin))
-    lost = _listener(admin)
-    admin.execute("select pg_terminate_backend(%s)", (lost,))
-    await eventually(lambda: _listener(admin) not in {None, lost})
+    await eventually(lambda: bool(_listeners(admin)))
+    lost = _listeners(admin)
+    admin.execute("select pg_terminate_backend(pid) from unnest(%s) pid", (list(lost),))
+    await eventually(lambda: len(_listeners(admin) - lost) == len(lost))
 
 
 async def test_a_burst_of_writes_notifies_once(admin: psycopg.Connection[Any], admin_url: str, ada: Person) -> None:
@@ -268,15 +268,12 @@ async def test_trouble_is_outlived(
     assert stored(admin, ada) == {"late": MODEL}
 
 
-def _listener(admin: psycopg.Connection[Any]) -> int | None:
-    row = admin.execute(
+def _listeners(admin: psycopg.Connection[Any]) -> set[int]:
+    """The connections that hear notifications: one for every service that runs."""
+    rows = admin.execute(
         "select pid from pg_stat_activity where application_name = 'api-main listener' and query ilike 'listen%'"
-    ).fetchone()
-    return row[0] if row else None
-
-
-def _is_listened_to(admin: psycopg.Connection[Any]) -> bool:
-    return _listener(admin) is not None
+    )
+    return {pid for (pid,) in rows}
 
 
 def _nearest_title(admin: psycopg.Connection[Any], person: Person) -> str:
