@@ -16,6 +16,7 @@ from tests.containers.compose import environment_of, read_compose
 from tests.containers.image import Image
 from tests.patience import PATIENCE, wait_until
 from tests.postgres_servers import PASSWORD, Server, start_server
+from tests.redis_server import running_redis
 
 MIGRATE: list[str] = read_compose()["services"]["migrate"]["command"]
 INTRUDER = ["python", "-c", "open('/app/api-main/api_main/main.py', 'a')"]
@@ -26,11 +27,11 @@ def test_the_image_migrates_serves_without_rights_reports_its_health_and_stops(t
     port = free_port()
     image = Image(tmp_path / "image", port)
     image.build()
-    with start_server(18, tmp_path / "postgres") as server:
+    with start_server(18, tmp_path / "postgres") as server, running_redis(tmp_path) as redis:
         assert _run(image, MIGRATE, _environment("migrate", server)) == (0, "")
         assert _run(image, MIGRATE, _environment("migrate", server)) == (0, "")
         assert _run(image, image.runtime.health_check, {})[0] != 0
-        with _api(image, _environment("api-main", server)) as api:
+        with _api(image, _environment("api-main", server) | {"REDIS_URL": redis.url}) as api:
             _assert_serves(f"http://127.0.0.1:{port}")
         _assert_stopped(api)
     if image.account is not None:
@@ -42,6 +43,7 @@ def _environment(service: str, server: Server) -> dict[str, str]:
     given = {
         "POSTGRES_PASSWORD": PASSWORD,
         "API_MAIN_PASSWORD": "of-the-api",
+        "REDIS_PASSWORD": "of-redis",
         "JWT_SIGNING_KEYS": json.dumps([generate_signing_key()]),
         "GPU_SIGNING_KEY": json.dumps(generate_key()),
         "EMAIL_AUTOCONFIRM": "true",

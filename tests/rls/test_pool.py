@@ -10,6 +10,7 @@ from psycopg_pool.pool_async import WaitingClient
 from api_main.core.database import Database
 from api_main.core.pool import RlsPool
 from api_main.core.prelude import RlsConnection
+from api_main.core.settings import Settings
 from local_stack.postgres import EmbeddedPostgres
 from tests.rls.doors import assert_nobody
 
@@ -86,3 +87,9 @@ async def test_a_closed_pool_gives_nothing(postgres: EmbeddedPostgres) -> None:
     for _ in range(2):  # a turn that was taken in vain has been given back
         with pytest.raises(PoolClosed):
             await pool.getconn(1)
+
+
+async def test_without_an_address_nothing_is_heard(settings: Settings) -> None:
+    deaf = Database(settings.model_copy(update={"database_transaction_pooler": True, "database_listen_url": None}))
+    assert not deaf.hears_notifications
+    assert [notice async for notice in deaf.notifications("tasks")] == []

@@ -109,6 +109,25 @@ async def test_accounts_of_a_bulk_that_fails_are_deleted_again(
     assert entries(admin, root) == []
 
 
+async def test_an_account_that_a_cut_off_attempt_has_made_is_kept(
+    keyed: httpx.AsyncClient, supabase: respx.MockRouter, creating: respx.Route, admin: Admin
+) -> None:
+    create = creating.side_effect
+
+    def have_it_already(request: httpx.Request) -> httpx.Response:
+        create(request)  # type: ignore[operator, misc]
+        return refusal(422, "email_exists")
+
+    creating.mock(side_effect=have_it_already)
+    supabase.get(url__regex=ACCOUNT).respond(json=user())
+    wanted = form(password=None)
+    answer = await keyed.post(USERS, json=wanted)
+    assert answer.status_code == 201, answer.text
+    assert "password_hash" not in sent(creating)[1]
+    rows = admin.execute("select id::text from auth.users where email = %s", (wanted["email"],)).fetchall()
+    assert rows == [(answer.json()["data"]["id"],)]
+
+
 async def test_a_change_goes_where_it_belongs(
     keyed: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person, root: Person, admin: Admin
 ) -> None:

@@ -31,7 +31,7 @@ from api_main.core.database import Database, RlsReader, RlsSession
 from api_main.core.errors import PermissionDenied, Unauthenticated
 from api_main.core.resources import resource
 from api_main.core.settings import Settings
-from api_main.core.timings import AUTH, Step, current_timings
+from api_main.core.timings import AUTH, Step, tell_caller
 
 CALLER = (
     Unauthenticated,
@@ -89,8 +89,7 @@ async def get_verified_principal(
         raise Unauthenticated
     with Step(AUTH):
         principal = await verify(request.app.state, credentials.credentials)
-    if (timings := current_timings.get()) is not None:
-        timings.is_for_caller = True
+    tell_caller()
     # A route that names no scope is beyond every personal token.
     if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
         raise InsufficientScope(needed.scopes)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import ceil
@@ -128,7 +129,7 @@ class RemoteKeys:
 
     def _end_look(self, look: asyncio.Task[None]) -> None:
         self._look = None
-        if not look.cancelled():
+        with suppress(asyncio.CancelledError):
             look.exception()  # else asyncio complains of it when all who asked have hung up
 
     async def _look_for_keys(self) -> None:

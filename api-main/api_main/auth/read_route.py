@@ -78,8 +78,7 @@ class FastLane:
         self.templates: dict[Any, str] = {}
         for context in iter_route_contexts(routes_of.routes):
             route, path = context.original_route, context.path or ""
-            if (endpoint := getattr(route, "endpoint", None)) is not None:
-                self.templates[endpoint] = path
+            self.templates[getattr(route, "endpoint", route)] = path
             if isinstance(route, ReadRoute):
                 self._add(route, path)
 

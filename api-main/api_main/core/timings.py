@@ -31,6 +31,12 @@ current_timings: ContextVar[Timings | None] = ContextVar("current_timings", defa
 """Those of the request that is being answered, if it is one."""
 
 
+def tell_caller() -> None:
+    """It is known who is asking: they may see how long the parts took."""
+    if (timings := current_timings.get()) is not None:
+        timings.is_for_caller = True
+
+
 class Step:
     """A part of a request: its time is added up, and it is a span where somebody traces."""
 
