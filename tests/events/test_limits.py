@@ -9,6 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from api_main.core.settings import Settings
 from api_main.events import connection, socket_router, stream, wire
+from api_main.events.metrics import FOLLOWERS
 from api_main.main import create_app
 from tests.conftest import NewPerson
 from tests.events.client import EVENTS, follow
@@ -88,7 +89,7 @@ async def test_whoever_does_not_read_is_dropped_and_the_others_do_not_wait(
     async with socket_of(address, person, max_queue=1, **plain) as slow, socket_of(address, person, **plain) as quick:
         await slow.subscribe("tasks")
         await quick.subscribe("tasks")
-        heard: list[str] = []
+        both, heard = FOLLOWERS._value.get(), list[str]()
         for number in range(20):
             admin.execute(
                 "insert into public.tasks (owner_id, title, description)"
@@ -97,6 +98,7 @@ async def test_whoever_does_not_read_is_dropped_and_the_others_do_not_wait(
             )
             heard += [(await quick.next())["task"]["title"] for _ in range(100)]
         assert heard == [str(number) for number in range(20) for _ in range(100)]
+        await eventually(lambda: FOLLOWERS._value.get() < both)  # before it begins to read
         code, said = await slow.end()
         assert code == 4410
         assert said[-1]["code"] == "too_slow"

@@ -18,6 +18,7 @@ from api_main.events.topics import Topic
 
 RECONNECT_MILLISECONDS = 1000
 RETRY_SECONDS = 1.0
+EARLY = 0.01  # seconds by which a timer may be: what ends then is not kept alive
 GRACE_SECONDS = 5.0  # for a last word to somebody who reads slowly
 
 log = structlog.get_logger()
@@ -61,7 +62,10 @@ class EventStream:
         while (end := await self._lifetime.over()) is None:
             if sent := await self._more():
                 yield sent
-            elif not await self._follower.wait(min(self._beat, self._lifetime.seconds)) and self._lifetime.seconds:
+            elif (
+                not await self._follower.wait(min(self._beat, self._lifetime.seconds))
+                and self._lifetime.seconds > EARLY
+            ):
                 yield KEEPALIVE_COMMENT
         yield self._goodbye(end)
 
