@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from api_main.core.database import Database
+from api_main.core.stopping import end
 
 RECONNECT_SECONDS = 1.0
 
@@ -54,5 +55,4 @@ async def listening(listener: Listener) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)

@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
+from api_main.core.stopping import end
+
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -159,6 +161,5 @@ async def open_redis(url: str | None) -> AsyncIterator[RedisServer | None]:
     try:
         yield server
     finally:
-        watch.cancel()
-        await asyncio.wait([watch])
+        await end(watch)
         await server.close()

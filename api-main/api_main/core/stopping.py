@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CANCEL_SECONDS = 2.0
 
 
 @contextmanager
@@ -37,3 +38,10 @@ def when_stopping(callback: Callable[[], None]) -> Iterator[None]:
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, handler)
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it ends: a library may swallow a cancellation that comes at the wrong moment."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_SECONDS)

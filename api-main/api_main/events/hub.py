@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from api_main.core.database import Database
 from api_main.core.listening import Listener
 from api_main.core.settings import Settings
-from api_main.core.stopping import when_stopping
+from api_main.core.stopping import end, when_stopping
 from api_main.events import repository
 from api_main.events.errors import TooManyStreams
 from api_main.events.follower import Follower
@@ -131,7 +131,5 @@ async def open_hub(settings: Settings, database: Database, listener: Listener) -
             yield hub
     finally:
         hub.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*map(end, tasks))
         await hub.presence.drop()

@@ -16,6 +16,7 @@ from api_main.core.database import Database, RlsSession
 from api_main.core.listening import Listener
 from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
+from api_main.core.stopping import end
 from api_main.gpu.client import GpuClient
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
 from api_main.tasks.embeddings import repository
@@ -154,5 +155,4 @@ async def embedding(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
