@@ -42,6 +42,7 @@ class Mood:
         asleep: requests wait until `StandIn.finish_starting`.
         cannot_start: 503 at once, as from the parent of a server that dies as it starts.
         answers: statuses to answer the next requests for work with, before any is done.
+        answers_for: the model that they are for, or any. An embedder at work beside the test would take one of them.
         breaks_off: so many of the next requests for work lose their connection.
         seconds: how long work takes.
     """
@@ -50,6 +51,7 @@ class Mood:
     cannot_start: bool = False
     retry_after: str = "1"
     answers: list[int] = field(default_factory=list)
+    answers_for: str = ""
     breaks_off: int = 0
     seconds: float = 0.0
     version: str = "1"
@@ -113,7 +115,7 @@ class StandIn:
         if self.mood.breaks_off > 0:
             self.mood.breaks_off -= 1
             return _Broken(b"half", headers={"Content-Length": "100"})
-        if self.mood.answers:
+        if self.mood.answers and self.mood.answers_for in request.url.path:
             status = self.mood.answers.pop(0)
             return JSONResponse({"error": f"status {status}"}, status, {"Retry-After": self.mood.retry_after})
         await self._take_time(self.mood)

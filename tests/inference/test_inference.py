@@ -100,7 +100,7 @@ async def test_a_model_has_a_name(http: httpx.AsyncClient, root: Person, model: 
 
 
 async def test_what_the_model_refuses_is_said_in_its_words(http: httpx.AsyncClient, root: Person, gpu: StandIn) -> None:
-    gpu.mood.answers = [400]
+    gpu.mood.answers_for, gpu.mood.answers = "double", [400]
     answer = await http.post(f"{INFERENCE}/double", json=JSON, headers=root.headers)
     assert error_of(answer)[:2] == (422, "inference_refused")
     assert answer.json()["error"]["message"] == "status 400"

@@ -4,8 +4,8 @@ Texts of statements hold `$1` or `%(name)s` where a parameter goes. Parameters a
 """
 
 import re
-import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +13,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from api_main.core.metrics import SLOW_STATEMENTS, STATEMENT_SECONDS
-from api_main.core.timings import DATABASE, current_timings
+from api_main.core.timings import DATABASE, Step
 from service_wire import tracing
 
 log = structlog.get_logger()
@@ -26,35 +26,28 @@ SPACE = re.compile(r"\s+")
 _SECONDS = {door: STATEMENT_SECONDS.labels(door) for door in (READER, SESSION)}
 
 
-class Observed:
+class Observed(Step):
     """Statements while they run: `with Observed(…):`. A class, for a generator would cost twice as much."""
 
-    __slots__ = ("_door", "_slow", "_span", "_started", "_texts")
+    __slots__ = ("_door", "_slow", "_texts")
 
     def __init__(self, door: str, texts: Iterable[Any], slow_seconds: float | None) -> None:
         """`texts` are statements in any form that psycopg takes, or a `Query` each."""
         self._door = door
         self._texts = texts
         self._slow = slow_seconds
-        self._span = None if not tracing.is_on() else tracing.span("query", SpanKind.CLIENT, **self._attributes())
+        super().__init__(DATABASE)
 
-    def __enter__(self) -> None:
-        if self._span is not None:
-            self._span.__enter__()
-        self._started = time.perf_counter()
+    def _new_span(self) -> AbstractContextManager[None]:
+        return tracing.span("query", SpanKind.CLIENT, **self._attributes())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        seconds = time.perf_counter() - self._started
-        _SECONDS[self._door].observe(seconds)
-        timings = current_timings.get()
-        if timings is not None:
-            timings.parts[DATABASE] += seconds
-        if self._slow is not None and seconds >= self._slow:
-            self._tell(seconds, kind)
-        if self._span is not None:
-            self._span.__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)
+        _SECONDS[self._door].observe(self.seconds)
+        if self._slow is not None and self.seconds >= self._slow:
+            self._tell(self.seconds, kind)
 
     def _tell(self, seconds: float, kind: type[BaseException] | None) -> None:
         SLOW_STATEMENTS.labels(self._door).inc()

@@ -1,6 +1,7 @@
 """How long the parts of a request take, for `Server-Timing` (https://www.w3.org/TR/server-timing/)."""
 
 import time
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import TracebackType
 
@@ -40,11 +41,14 @@ def tell_caller() -> None:
 class Step:
     """A part of a request: its time is added up, and it is a span where somebody traces."""
 
-    __slots__ = ("_part", "_span", "_started")
+    __slots__ = ("_part", "_span", "_started", "seconds")
 
     def __init__(self, part: str) -> None:
         self._part = part
-        self._span = tracing.span(part) if tracing.is_on() else None
+        self._span = self._new_span() if tracing.is_on() else None
+
+    def _new_span(self) -> AbstractContextManager[None]:
+        return tracing.span(self._part)
 
     def __enter__(self) -> None:
         if self._span is not None:
@@ -54,7 +58,8 @@ class Step:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.seconds = time.perf_counter() - self._started
         if (timings := current_timings.get()) is not None:
-            timings.parts[self._part] += time.perf_counter() - self._started
+            timings.parts[self._part] += self.seconds
         if self._span is not None:
             self._span.__exit__(kind, error, trace)

@@ -12,6 +12,7 @@ from api_main.auth.principal import Principal
 from api_main.auth.watching import look_again
 from api_main.core.error_handlers import from_exception
 from api_main.core.errors import ApiError
+from api_main.core.stopping import end
 from api_main.events import messages
 from api_main.events.errors import TooManySubscriptions, UnknownChannel
 from api_main.events.feed import EXPIRED, Batch, Feed, Following
@@ -61,9 +62,7 @@ class Connection:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.wait(loops)
+            await asyncio.gather(*map(end, loops))
             for channel in list(self._present):
                 await self._leave(channel)
 

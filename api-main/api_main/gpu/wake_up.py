@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from api_main.core.stopping import end
 from api_main.gpu.errors import GpuUnavailable
 from api_main.gpu.metrics import CIRCUIT_OPEN, WAKE_UPS
 
@@ -78,8 +79,7 @@ class WakeUp:
 
     async def close(self) -> None:
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
+            await end(self._running)
 
     async def _wake(self) -> None:
         try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Header, Request, Response, params
 from fastapi.routing import APIRoute
 
-from api_main.auth.dependencies import CurrentPrincipal
+from api_main.auth.dependencies import CurrentPrincipal, session_for
 from api_main.auth.scopes import Scope
 from api_main.core.database import Database, RlsSession
 from api_main.core.i18n import _
@@ -73,7 +73,7 @@ async def get_creation(
 
 def creation_for(*scopes: Scope, get: Callable[..., Any] = get_creation) -> params.Security:
     """The caller's transaction as `session_for` gives it, in an `IdempotentRoute`; `get` may do more with it."""
-    return params.Security(dependency=get, scope="function", scopes=scopes)
+    return session_for(*scopes, get=get)
 
 
 async def require_unguessable_key(request: Request, _principal: CurrentPrincipal) -> None:

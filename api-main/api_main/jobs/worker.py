@@ -19,6 +19,7 @@ from api_main.core.database import Database
 from api_main.core.logging import configure_logging
 from api_main.core.redis import open_redis
 from api_main.core.settings import WorkerSettings
+from api_main.core.stopping import end
 from api_main.gpu.client import open_gpu
 from api_main.idempotency import service as idempotency
 from api_main.jobs import runs
@@ -70,8 +71,7 @@ class JobWorker:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
         finally:
-            tidying.cancel()
-            await asyncio.wait([tidying])
+            await end(tidying)
             await self._database.close()
 
     def stop(self) -> None:
