@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import cached_property
+from inspect import iscoroutinefunction, signature
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from fastapi import FastAPI, Request, Response, params
@@ -13,7 +14,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api_main.auth.dependencies import bearer, get_reader, get_verified_principal
+from api_main.auth.dependencies import bearer, get_verified_principal
+from api_main.auth.principal import Principal
 from api_main.core.error_handlers import HANDLED, answer
 from service_wire import tracing
 
@@ -21,11 +23,12 @@ T = TypeVar("T")
 
 Extract = Callable[[Request], Any]
 Dependency = Callable[[Request], Awaitable[Any]]
+Become = Callable[[Request, Principal], Awaitable[Any]]
 
 
 class ReadRoute(APIRoute):
-    """A route whose function takes a reader and, besides it, query models, path parameters and what the application
-    keeps: a dependency that asks for nothing but the request.
+    """A route whose function takes a reader, or whatever else is made of a request and its principal. Besides it, query
+    models, headers, path parameters and what the application keeps: a dependency that asks for nothing but the request.
 
     The document, the order of the checks (first the caller, then the input) and every error are FastAPI's own.
     """
@@ -37,7 +40,7 @@ class ReadRoute(APIRoute):
     async def read(self, request: Request) -> Response:
         takes = self._signature
         principal = await get_verified_principal(request, takes.needed, await bearer(request))
-        arguments: dict[str, Any] = {takes.reader: await get_reader(request, principal)}
+        arguments: dict[str, Any] = {takes.caller: await takes.become(request, principal)}
         for name, extract in takes.inputs.items():
             arguments[name] = extract(request)
         for name, dependency in takes.kept.items():
@@ -49,16 +52,17 @@ class ReadRoute(APIRoute):
     def _signature(self) -> "_Signature":
         hints = get_type_hints(self.endpoint, include_extras=True)
         hints.pop("return", None)
-        reader, needed = _take_reader(hints)
+        caller, become, needed = _take_caller(hints)
         kept = {name: dependency for name, hint in hints.items() if (dependency := _dependency(hint)) is not None}
         inputs = {name: _input(name, hint) for name, hint in hints.items() if name not in kept}
-        return _Signature(reader, needed, inputs, kept)
+        return _Signature(caller, become, needed, inputs, kept)
 
 
 class _Signature(NamedTuple):
     """What the function takes, by name."""
 
-    reader: str
+    caller: str
+    become: Become
     needed: SecurityScopes
     inputs: Mapping[str, Extract]
     kept: Mapping[str, Dependency]
@@ -98,11 +102,7 @@ class FastLane:
             return
         self._note_template(scope, route.endpoint)
         tracing.name_route("GET", self.templates[route.endpoint])
-        request = Request(scope, receive)
-        try:
-            response = await route.read(request)
-        except HANDLED as error:
-            response = await answer(request, error)
+        response = await _respond(route, Request(scope, receive))  # which has gone when a long answer begins
         await response(scope, receive, send)
 
     def _note_template(self, scope: Scope, endpoint: Any) -> None:
@@ -122,13 +122,24 @@ class FastLane:
         return None
 
 
-def _take_reader(hints: dict[str, Any]) -> tuple[str, SecurityScopes]:
+async def _respond(route: ReadRoute, request: Request) -> Response:
+    try:
+        return await route.read(request)
+    except HANDLED as error:
+        return await answer(request, error)
+
+
+def _take_caller(hints: dict[str, Any]) -> tuple[str, Become, SecurityScopes]:
     for name, hint in hints.items():
         for mark in get_args(hint)[1:]:
-            if isinstance(mark, params.Security) and mark.dependency is get_reader:
+            if isinstance(mark, params.Security) and (become := mark.dependency) and _is_of_a_principal(become):
                 del hints[name]
-                return name, SecurityScopes(list(mark.scopes or ()))
+                return name, become, SecurityScopes(list(mark.scopes or ()))
     raise TypeError("a ReadRoute needs a reader")
+
+
+def _is_of_a_principal(dependency: Callable[..., Any]) -> bool:
+    return iscoroutinefunction(dependency) and [*signature(dependency).parameters] == ["request", "principal"]
 
 
 def _dependency(hint: Any) -> Dependency | None:
@@ -142,6 +153,10 @@ def _input(name: str, hint: Any) -> Extract:
     if any(isinstance(mark, params.Query) for mark in marks):
         return _from_query(kind)
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    for mark in marks:
+        if isinstance(mark, params.Header):
+            header = mark.alias or name.replace("_", "-")
+            return lambda request: _checked(adapter.validate_python, request.headers.get(header), "header", header)
     return lambda request: _checked(adapter.validate_python, request.path_params[name], "path", name)
 
 

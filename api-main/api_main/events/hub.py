@@ -1,8 +1,8 @@
 """Who follows what in this process, and who wakes them: notifications, and a look now and then that misses nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,7 +17,6 @@ from api_main.core.stopping import end, when_stopping
 from api_main.events import repository
 from api_main.events.errors import TooManyStreams
 from api_main.events.follower import Follower
-from api_main.events.metrics import FOLLOWERS
 from api_main.events.presence import Presence
 
 CHANNEL = "live_events"
@@ -40,9 +39,8 @@ class Hub:
         self._look_now = asyncio.Event()
         self._is_closing = False
 
-    @contextmanager
-    def follow(self, owner: UUID) -> Iterator[Follower]:
-        """Be woken by this account's feed meanwhile.
+    def follow(self, owner: UUID) -> Follower:
+        """Be woken by this account's feed, until the follower leaves.
 
         Raises:
             TooManyStreams
@@ -50,16 +48,16 @@ class Hub:
         others = self._followers.setdefault(owner, set())
         if len(others) >= self._most:
             raise TooManyStreams
-        follower = Follower(owner)
+        follower = Follower(owner, self._forget)
         follower.is_closing = self._is_closing
         others.add(follower)
-        try:
-            with FOLLOWERS.track_inprogress():
-                yield follower
-        finally:
-            others.discard(follower)
-            if not others:
-                self._followers.pop(owner, None)
+        return follower
+
+    def _forget(self, follower: Follower) -> None:
+        others = self._followers[follower.owner]
+        others.discard(follower)
+        if not others:
+            del self._followers[follower.owner]
 
     def hear(self, payload: str | None) -> None:
         """A feed has grown; or, without a payload, any of them may have."""
@@ -75,8 +73,7 @@ class Hub:
         self._is_closing = True
         for followers in self._followers.values():
             for follower in followers:
-                follower.is_closing = True
-                follower.wake()
+                follower.close()
 
     async def look(self) -> None:
         """Ask how far the feeds are that are followed here.

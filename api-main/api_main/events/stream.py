@@ -3,14 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from api_main.core.stopping import end
 from api_main.events.feed import EXPIRED, MANY_CHANGES, RESET_REASONS, Batch, Event, Following
 from api_main.events.follower import Follower
 from api_main.events.lifetime import End, Lifetime
@@ -27,22 +30,40 @@ log = structlog.get_logger()
 class LiveResponse(StreamingResponse):
     """An event stream that is broken off if its client does not even read that it has ended.
 
-    FastAPI's own takes four tasks and two queues for each stream: too much for thousands that are silent.
+    FastAPI's own takes four tasks and two queues for each stream, Starlette's a task group: too much for thousands that
+    are silent.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, content: AsyncIterator[bytes], seconds: float) -> None:
+    def __init__(self, content: AsyncIterator[bytes], follower: Follower, seconds: float) -> None:
+        """The follower, whose content it is, leaves when the answer has ended."""
         # Not `no-store`, as other answers; and proxies such as nginx are not to collect it first.
         super().__init__(content, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        self._follower = follower
         self._seconds = seconds + GRACE_SECONDS
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with asyncio.timeout(self._seconds):
-                await super().__call__(scope, receive, send)
-        except TimeoutError:
-            log.info("stream_broken_off", reason="its client does not read")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
+        latest = asyncio.get_running_loop().time() + self._seconds
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout_at(latest):
+                await send(message)
+
+        with self._follower:
+            absence = asyncio.create_task(self._notice_absence(receive))
+            try:
+                await self.stream_response(send_in_time)
+            except TimeoutError:
+                log.info("stream_broken_off", reason="its client does not read")
+            finally:
+                await end(absence)
+
+    async def _notice_absence(self, receive: Receive) -> None:
+        with suppress(HTTPException):  # nor is there an answer to whoever sends without end
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        self._follower.close()
 
 
 class EventStream:

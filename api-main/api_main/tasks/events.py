@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from api_main.auth.dependencies import CALLER
+from api_main.auth.read_route import ReadRoute
 from api_main.auth.scopes import Scope
 from api_main.core.errors import ValidationFailed
 from api_main.core.openapi import errors_beside_a_stream
@@ -29,7 +30,8 @@ and `end` before the connection is closed. Come again with the last id in `Last-
 comes twice. See docs/live.md.
 """
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+# What FastAPI keeps of each request until it has been answered is as much again as a stream takes by itself.
+router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=ReadRoute)
 
 STREAM: dict[str, Any] = {"text/event-stream": {"itemSchema": event_schema(TOPIC, TaskRead.__name__)}}
 
