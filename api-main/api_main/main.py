@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 
-import httpx
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -14,11 +13,11 @@ from uvicorn.config import STARTUP_FAILURE
 
 from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
 from api_main.auth.client import Clients
+from api_main.auth.outgoing import open_outgoing
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.auth.read_route import FastLane
 from api_main.auth.resources import add_resources
 from api_main.auth.signing import SigningKeys
-from api_main.auth.supabase.accounts import open_connections
 from api_main.core import error_handlers
 from api_main.core.cache import Cache
 from api_main.core.client_address import ClientAddress
@@ -97,7 +96,6 @@ TELEMETRY: TelemetryConfig = {
 PUBLIC_DOCUMENTS = dict.fromkeys(
     ("/openapi.json", "/docs", "/redoc", "/auth/v1/.well-known/jwks.json"), "public, no-cache"
 )
-JWKS_TIMEOUT = httpx.Timeout(3.0, connect=2.0)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -153,16 +151,12 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         allow_many_connections()
         database = Database(settings)
         app.state.database = database
-        async with (
-            open_redis(settings.redis_url) as redis,
-            httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client,
-            open_connections() as supabase,
-        ):
+        async with open_redis(settings.redis_url) as redis, open_outgoing(settings) as outgoing:
             app.state.redis = redis
             app.state.cache, app.state.limiter = Cache(redis, settings.cache_secret), Limiter(redis)
             app.state.cache.serve(database)
-            add_resources(app, settings, database, client, supabase)
-            app.state.user_keeper = choose_keeper(settings, supabase)
+            add_resources(app, settings, database, outgoing)
+            app.state.user_keeper = choose_keeper(settings, outgoing.supabase if outgoing else None)
             await database.open()
             listener = Listener(database)
             if not settings.rate_limit_enabled:

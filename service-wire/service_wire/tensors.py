@@ -15,6 +15,7 @@ from service_wire.elements import from_json as elements_from_json
 from service_wire.elements import from_raw as elements_from_raw
 from service_wire.elements import to_json as elements_to_json
 from service_wire.elements import to_raw as elements_to_raw
+from service_wire.headers import HEADER_LENGTH
 
 __all__ = [
     "BINARY_OUTPUT",
@@ -30,7 +31,6 @@ __all__ = [
     "encode_response",
 ]
 
-HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY_OUTPUT = {"binary_data_output": True}
 """The parameters of a request that wants every output as raw bytes."""
 

@@ -96,22 +96,22 @@ async def test_no_more_hashes_run_at_once_than_there_are_cores(monkeypatch: pyte
     assert most <= (os.cpu_count() or 1)
 
 
-def test_each_of_the_commonest_passwords_is_refused() -> None:
+async def test_each_of_the_commonest_passwords_is_refused() -> None:
     commonest = [each for each in FREQUENCY_LISTS["passwords"] if len(each) >= MINIMUM]
     assert len(commonest) > 5000
     for password in commonest:
         with pytest.raises(WeakPassword):
-            check_strength(password.title(), minimum=MINIMUM)
+            await check_strength(password.title(), minimum=MINIMUM)
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "x" * 72, "\u00e9" * 36, "eight ch"])
-def test_a_password_that_is_long_and_uncommon_will_do(password: str) -> None:
-    check_strength(password, minimum=MINIMUM)
+async def test_a_password_that_is_long_and_uncommon_will_do(password: str) -> None:
+    await check_strength(password, minimum=MINIMUM)
 
 
-def test_what_is_wrong_with_a_password_is_said_without_it() -> None:
+async def test_what_is_wrong_with_a_password_is_said_without_it() -> None:
     for password in ("short", "y" * 73, "password1"):
         with pytest.raises(WeakPassword) as refused:
-            check_strength(password, minimum=MINIMUM, field="new_password")
+            await check_strength(password, minimum=MINIMUM, field="new_password")
         assert refused.value.field == "new_password"
         assert password not in refused.value.message

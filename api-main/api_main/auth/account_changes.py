@@ -61,7 +61,7 @@ class AccountChanges:
         """
         if new == current:
             raise SamePassword(field="new_password")
-        passwords.check_strength(new, minimum=self._settings.password_min_length, field="new_password")
+        await passwords.check_strength(new, minimum=self._settings.password_min_length, field="new_password")
         async with self._database.session(AUTH_ADMIN) as session:
             user = await _own(session, principal)
         name = user.email or str(user.id)  # an account may have no e-mail
@@ -100,7 +100,7 @@ class AccountChanges:
         return changed
 
     async def _checked_hash(self, principal: Principal, change: AccountChange, password: str) -> str:
-        passwords.check_strength(password, minimum=self._settings.password_min_length)
+        await passwords.check_strength(password, minimum=self._settings.password_min_length)
         async with self._database.session(AUTH_ADMIN) as session:
             own = await _own(session, principal)
         if own.is_anonymous and own.email is None and change.email is None:

@@ -42,13 +42,14 @@ def supabase_issuer_name(settings: Settings) -> str:
 def configured_issuers(
     settings: Settings,
     own_keys: SigningKeys | None,
-    client: httpx.AsyncClient,
+    client: httpx.AsyncClient | None,
     cache: Cache,
     on_removal: Callable[[], None],
 ) -> list[Issuer]:
-    """Ours, Supabase's and the trusted ones, as far as they are set up."""
+    """Ours, Supabase's and the trusted ones, as far as they are set up. Those of others need a client."""
 
     def remote(url: str, *algorithms: str) -> dict[str, KeySource]:
+        assert client is not None
         return dict.fromkeys(algorithms, RemoteKeys(url, client, cache, on_removal))
 
     issuers = [

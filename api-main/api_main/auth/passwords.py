@@ -13,7 +13,6 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 import bcrypt
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api_main.auth.errors import PasswordTooLong, WeakPassword
 from api_main.core.i18n import plural
@@ -55,7 +54,7 @@ async def checked_hash(password: str | None, settings: Settings) -> str | None:
     """
     if password is None:
         return None
-    check_strength(password, minimum=settings.password_min_length)
+    await check_strength(password, minimum=settings.password_min_length)
     return await hash_password(password)
 
 
@@ -76,7 +75,7 @@ async def _hash_if_any(password: str | None) -> str | None:
     return None if password is None else await hash_password(password)
 
 
-def check_strength(password: str, *, minimum: int, field: str = "password") -> None:
+async def check_strength(password: str, *, minimum: int, field: str = "password") -> None:
     """Refuse what people guess first.
 
     Raises:
@@ -89,12 +88,15 @@ def check_strength(password: str, *, minimum: int, field: str = "password") -> N
         raise WeakPassword(sentence, field=field, details=["length"])
     if len(password.encode()) > MAX_BYTES:
         raise PasswordTooLong(field=field, details=["length"])
-    if password.lower() in _commonest():
+    if password.lower() in await anyio.to_thread.run_sync(_commonest):
         raise WeakPassword("This is one of the commonest passwords.", field=field, details=["pwned"])
 
 
 @cache
 def _commonest() -> frozenset[str]:
+    """For the first password, in a thread: to read them takes a while, and 12 MB."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
+
     return frozenset(FREQUENCY_LISTS["passwords"])
 
 

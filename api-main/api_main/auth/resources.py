@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import httpx
 from fastapi import FastAPI
 
 from api_main.auth.account_changes import AccountChanges
@@ -16,13 +15,13 @@ from api_main.auth.locales import locale_of
 from api_main.auth.lockout import lockout
 from api_main.auth.mail.sender import Mailbox, SmtpSender
 from api_main.auth.one_time_tokens import OneTimeTokens
+from api_main.auth.outgoing import Outgoing
 from api_main.auth.personal_tokens.verifier import PersonalTokenVerifier
 from api_main.auth.redemption import Redemption
 from api_main.auth.redirects import Redirects
 from api_main.auth.revocation import Revocations
 from api_main.auth.service import Accounts
 from api_main.auth.signing import SigningKeys
-from api_main.auth.supabase.accounts import SupabaseAccounts
 from api_main.auth.tokens import TokenIssuer
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.cache import Cache
@@ -32,17 +31,14 @@ from api_main.core.settings import Settings
 SERVICE_ROLES = frozenset({"service_role"})
 
 
-def add_resources(
-    app: FastAPI, settings: Settings, database: Database, client: httpx.AsyncClient, supabase: httpx.AsyncClient
-) -> None:
-    """Put on `app.state` what the dependencies of `auth` take from there.
-
-    `client` is for key sets, `supabase` for calls to Supabase Auth.
-    """
+def add_resources(app: FastAPI, settings: Settings, database: Database, outgoing: Outgoing | None) -> None:
+    """Put on `app.state` what the dependencies of `auth` take from there."""
     keys = SigningKeys.parse(settings.signing_keys) if settings.signing_keys else None
     verifier = TokenVerifier()
     service_verifier = TokenVerifier()
-    for issuer in configured_issuers(settings, keys, client, app.state.cache, verifier.flush):
+    for issuer in configured_issuers(
+        settings, keys, outgoing.keys if outgoing else None, app.state.cache, verifier.flush
+    ):
         verifier.trust(issuer)
         if issuer.name == own_issuer_name(settings):
             service_verifier.trust(replace(issuer, roles=SERVICE_ROLES))
@@ -59,7 +55,11 @@ def add_resources(
         assert keys is not None  # the settings insist on them
         _add_accounts(app, settings, database, keys)
     else:
-        app.state.account_service = SupabaseAccounts(settings, supabase, lockout(app.state.limiter, settings))
+        from api_main.auth.supabase.accounts import SupabaseAccounts  # noqa: PLC0415 - 5 MB, where they are kept there
+
+        assert outgoing is not None
+        guard = lockout(app.state.limiter, settings)
+        app.state.account_service = SupabaseAccounts(settings, outgoing.supabase, guard)
 
 
 def _revocations(settings: Settings, database: Database, cache: Cache) -> Revocations:

@@ -69,7 +69,7 @@ class Accounts:
         """
         if not self._settings.sign_up_enabled:
             raise SignUpDisabled
-        passwords.check_strength(form.password, minimum=self._settings.password_min_length)
+        await passwords.check_strength(form.password, minimum=self._settings.password_min_length)
         user = self._new_user(form, await passwords.hash_password(form.password))
         try:
             with repository.refusing_a_taken_email():

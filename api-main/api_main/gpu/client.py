@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
-import numpy as np
 from opentelemetry.trace import SpanKind
 
 from api_main.core.settings import Settings
@@ -22,17 +21,13 @@ from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
 from api_main.gpu.metrics import REQUESTS, RETRIES, SECONDS
 from api_main.gpu.wake_up import CannotWake, WakeUp
 from service_wire import tracing
+from service_wire.headers import HEADER_LENGTH
 from service_wire.service_token import DEADLINE_HEADER, ServiceTokenIssuer, parse_key, subject_of
-from service_wire.tensors import (
-    BINARY_OUTPUT,
-    HEADER_LENGTH,
-    InferRequest,
-    InferResponse,
-    Tensor,
-    WireError,
-    decode_response,
-    encode_request,
-)
+
+if TYPE_CHECKING:  # NumPy takes 15 MB, and many have no api-gpu
+    import numpy as np
+
+    from service_wire.tensors import InferResponse, Tensor
 
 EMBEDDING_MODEL = "text-embedding"
 CONNECT_SECONDS = 2.0
@@ -41,7 +36,7 @@ MOST_KNOCKS = 3
 MOST_CONNECTIONS = 32
 LONGEST_KEEPALIVE = 60.0
 
-Vector: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float32]]
+Vector: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float32]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,8 @@ class GpuClient:
     """Asks api-gpu. Inference has no side effects, so whatever breaks off may be asked again."""
 
     def __init__(self, settings: Settings) -> None:
+        import service_wire.tensors  # noqa: F401, PLC0415 - at start, for it takes a while; below it is there
+
         assert settings.gpu_url is not None
         assert settings.gpu_key is not None
         idle = settings.idle_seconds
@@ -119,24 +116,31 @@ class GpuClient:
         Raises:
             GpuUnavailable, InferenceRefused
         """
+        import numpy as np  # noqa: PLC0415
+
+        from service_wire.tensors import Tensor  # noqa: PLC0415
+
         array = np.array([text.encode() for text in texts], dtype=object)
         answer = await self.infer(EMBEDDING_MODEL, [Tensor("text", array)], deadline)
         (vectors,) = (output.array for output in answer.outputs if output.name == "embedding")
         self.embedding_model = answer.model_name, answer.model_version
         return Embeddings(*self.embedding_model, list(vectors.astype(np.float32, copy=False)))
 
-    async def infer(self, model: str, inputs: Sequence[Tensor], deadline: float) -> InferResponse:
+    async def infer(self, model: str, inputs: "Sequence[Tensor]", deadline: float) -> "InferResponse":
         """The outputs of a model for a batch of inputs.
 
         Raises:
             GpuUnavailable, ModelNotFound, InferenceRefused
         """
-        body, headers = encode_request(InferRequest(inputs=tuple(inputs), parameters=BINARY_OUTPUT))
+        from service_wire import tensors  # noqa: PLC0415
+
+        request = tensors.InferRequest(inputs=tuple(inputs), parameters=tensors.BINARY_OUTPUT)
+        body, headers = tensors.encode_request(request)
         response = await self.forward(model, body, headers, deadline, operation=model)
         length = response.headers.get(HEADER_LENGTH)
         try:
-            return decode_response(response.content, None if length is None else int(length))
-        except (WireError, ValueError):
+            return tensors.decode_response(response.content, None if length is None else int(length))
+        except (tensors.WireError, ValueError):
             raise GpuUnavailable from None
 
     async def forward(

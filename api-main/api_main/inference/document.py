@@ -5,7 +5,7 @@ from typing import Any
 from api_main.auth.dependencies import CALLER
 from api_main.core.openapi import BODY, errors
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
-from service_wire.tensors import HEADER_LENGTH
+from service_wire.headers import HEADER_LENGTH
 
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 TENSOR: dict[str, Any] = {

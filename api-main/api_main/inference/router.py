@@ -10,7 +10,7 @@ from api_main.core.errors import UnsupportedMediaType
 from api_main.core.limits.declarations import shared_limit
 from api_main.gpu.dependencies import CurrentGpu
 from api_main.inference.document import ANSWER, REQUEST
-from service_wire.tensors import HEADER_LENGTH
+from service_wire.headers import HEADER_LENGTH
 
 router = APIRouter(prefix="/inference", tags=["inference"])
 

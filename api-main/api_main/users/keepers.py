@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import httpx
@@ -13,12 +13,14 @@ from api_main.auth.administration import AccountForm, change_account, delete_acc
 from api_main.auth.errors import EmailTaken
 from api_main.auth.models import User
 from api_main.auth.service import EMAIL_PROVIDER, on_behalf_of
-from api_main.auth.supabase.administration import SupabaseAdministration, administration_key
 from api_main.core.database import RlsSession, become
 from api_main.core.prelude import Identity
 from api_main.core.settings import Settings
 from api_main.users import repository
 from api_main.users.errors import AdministrationUnavailable, LastSuperuser
+
+if TYPE_CHECKING:
+    from api_main.auth.supabase.administration import SupabaseAdministration
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class SupabaseKeeper:
     It does not know for whom we ask, so the audit log gets an entry more, which says so.
     """
 
-    def __init__(self, administration: SupabaseAdministration) -> None:
+    def __init__(self, administration: "SupabaseAdministration") -> None:
         self._administration = administration
 
     async def create(self, session: RlsSession, by: Identity, users: Sequence[NewUser]) -> None:  # noqa: ARG002
@@ -152,9 +154,15 @@ class NoKeeper:
         raise AdministrationUnavailable
 
 
-def choose_keeper(settings: Settings, connections: httpx.AsyncClient) -> Keeper:
+def choose_keeper(settings: Settings, connections: httpx.AsyncClient | None) -> Keeper:
     """The keeper that these settings name. `connections` are for calls to Supabase Auth."""
     if settings.is_standalone:
         return OwnKeeper()
+    from api_main.auth.supabase.administration import (  # noqa: PLC0415 - 5 MB, where accounts are kept there
+        SupabaseAdministration,
+        administration_key,
+    )
+
+    assert connections is not None
     key = administration_key(settings)
     return SupabaseKeeper(SupabaseAdministration(settings, connections, key)) if key else NoKeeper()

@@ -93,7 +93,7 @@ async def create_users(
     settings: CurrentSettings,
     request: Request,
 ) -> Success[list[UserRead]] | Response:
-    service.check_passwords(form.users, settings)
+    await service.check_passwords(form.users, settings)
     await service.check_names(session, form.users)
     if len(form.users) <= MOST_IN_A_REQUEST:
         return Success(data=await service.create(session, keeper, superuser.identity, form.users, settings))

@@ -48,12 +48,13 @@ async def read(reader: RlsReader, user_id: UUID) -> bytes:
             raise UserNotFound
 
 
-def check_passwords(forms: Sequence[UserCreate], settings: Settings) -> None:
+async def check_passwords(forms: Sequence[UserCreate], settings: Settings) -> None:
     """Raises: WeakPassword, for the first one that will not do."""
     for place, form in enumerate(forms):
         if form.password is not None:
             name = f"users.{place}.password" if len(forms) > 1 else "password"
-            passwords.check_strength(form.password.get_secret_value(), minimum=settings.password_min_length, field=name)
+            password = form.password.get_secret_value()
+            await passwords.check_strength(password, minimum=settings.password_min_length, field=name)
 
 
 async def check_names(session: RlsSession, forms: Sequence[UserCreate]) -> None:
@@ -81,7 +82,7 @@ async def create(
     Raises:
         WeakPassword, EmailTaken, UsernameTaken
     """
-    check_passwords(forms, settings)
+    await check_passwords(forms, settings)
     hashes = await hash_passwords(forms, _nobody_waits)
     return await create_hashed(session, keeper, by, forms, hashes, [uuid4() for _ in forms])
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import structlog
@@ -38,7 +37,6 @@ log = structlog.get_logger()
 
 CALL_SECONDS = 15.0  # in all: a gateway that sends one byte at a time never runs into httpx's own timeout
 LAST_SECONDS = 40.0  # a change takes a few calls, and the client takes no token in its last ten seconds
-TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 
 REFRESHING: Meanings = {
     "validation_failed": InvalidRefreshToken,
@@ -53,12 +51,6 @@ CHANGING: Meanings = {
     "current_password_mismatch": lambda: WrongPassword(field="current_password"),
 }
 REGISTERING: Meanings = {"weak_password": lambda: WeakPassword(field="password")}
-
-
-def open_connections() -> httpx.AsyncClient:
-    """Connections to Supabase Auth for all calls. They have nothing else in common: no header, and no cookie."""
-    nobodys = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(timeout=TIMEOUT, cookies=nobodys, follow_redirects=False)
 
 
 class SupabaseAccounts:

@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from sqlalchemy.exc import DBAPIError
 
-from api_main.auth.supabase.accounts import open_connections
+from api_main.auth.outgoing import open_supabase
 from api_main.auth.tags import ACCOUNTS
 from api_main.core.cache import forget_after
 from api_main.core.database import RlsSession
@@ -46,6 +46,6 @@ async def _create(session: RlsSession, work: Work, forms: Sequence[UserCreate]) 
 
     hashes = await service.hash_passwords(forms, report)
     ids = [uuid5(work.id, form.email) for form in forms]  # the same at every attempt
-    async with open_connections() as connections:
+    async with open_supabase() as connections:
         keeper = choose_keeper(work.settings, connections)
         return await service.create_hashed(session, keeper, work.owner, forms, hashes, ids)
