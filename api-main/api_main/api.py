@@ -26,7 +26,7 @@ from api_main.users import router as users
 LARGE_BODIES = ("/api/v1/tasks/bulk", "/api/v1/users/bulk", "/api/v1/jobs", "/api/v1/images/", "/api/v1/inference/")
 """Beginnings of paths that take bodies of up to `LARGEST_BODY`; all others take `max_body_bytes`."""
 
-USED_ONCE = frozenset({"/auth/v1/verify", "/api/v1/tasks/events"})
+WITHOUT_HEAD = ("/auth/v1/verify", "/api/v1/tasks/events", "/api/v1/jobs/{job_id}/events")
 """Paths whose GET does something: scanners of mail ask for the head of every link. Or whose answer does not end."""
 
 

@@ -11,7 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
-from api_main.api import LARGE_BODIES, USED_ONCE, include_routers
+from api_main.api import LARGE_BODIES, WITHOUT_HEAD, include_routers
 from api_main.auth.client import Clients
 from api_main.auth.outgoing import open_outgoing
 from api_main.auth.protocol import errors as protocol_errors
@@ -129,7 +129,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     if settings.rate_limit_enabled:
         policy, clients = Policy(settings.rate_limits), Clients(settings)
         app.add_middleware(RateLimits, routes_of=app, policy=policy, identify=clients.identify)
-    app.add_middleware(HeadAsGet, used_once=USED_ONCE)
+    app.add_middleware(HeadAsGet, but_not=WITHOUT_HEAD)
     app.add_middleware(Versioning)
     app.add_middleware(LastResort, seconds=settings.request_timeout)
     app.add_middleware(
@@ -167,7 +167,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
                     async with (
                         exposing_metrics(settings, collectors_of_api(settings, database, redis)),
                         embedding(settings, database, listener, gpu),
-                        open_hub(settings, database, listener) as hub,
+                        open_hub(settings, database, listener, redis) as hub,
                         listening(listener),
                     ):
                         app.state.hub, app.state.topics = hub, TOPICS

@@ -2,30 +2,29 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from api_main.auth import watching
 from api_main.core.settings import Settings
 from api_main.main import create_app
+from tests.events.client import follow
 from tests.jobs.client import JOBS, JobsClient, Json
 from tests.patience import PATIENCE, eventually
-from tests.people import Person
+from tests.people import Person, claims, sign
 from tests.serving import serve
 
 ONE_CONNECTION = {"database_pool_min": 1, "database_pool_max": 1}
+LIVE = {"live_connection_seconds": 600.0, "live_connections_per_user": 20, "revocation_seconds": 1}
 
 
 @pytest.fixture
 async def address(settings: Settings) -> AsyncIterator[str]:
     """The API on a socket, with a single connection to the database."""
-    with serve(create_app(settings.model_copy(update=ONE_CONNECTION))) as url:
+    with serve(create_app(settings.model_copy(update={**ONE_CONNECTION, **LIVE}))) as url:
         yield url
 
 
@@ -96,12 +95,62 @@ async def test_a_stream_ends_when_the_job_is_gone(adas: JobsClient, admin: psyco
     assert [event["state"] for event in seen] == ["queued"]
 
 
-async def test_a_stream_ends_with_the_token(adas: JobsClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_ends_with_the_token(adas: JobsClient, settings: Settings) -> None:
     job, seen = await adas.queue("tasks.export", format="csv"), list[Json]()
-    tomorrow = time.time() + 24 * 3600
-    monkeypatch.setattr(watching, "time", SimpleNamespace(time=lambda: tomorrow))
-    await events(adas, job["id"], seen)
+    ada = adas.person
+    short = claims(settings, ada.id, ada.session)
+    short["exp"] = short["iat"] + 5  # within which a busy machine opens the stream
+    brief = Person(ada.id, ada.email, ada.session, sign(settings, short))
+    await events(JobsClient(adas.http, brief), job["id"], seen)
     assert [event["state"] for event in seen] == ["queued"]
+
+
+async def test_a_stream_ends_with_the_session(adas: JobsClient, admin: psycopg.Connection[Any]) -> None:
+    job, seen = await adas.queue("tasks.export", format="csv"), list[Json]()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(events(adas, job["id"], seen))
+        await until(seen, "queued")
+        admin.execute("delete from auth.sessions where id = %s", (adas.person.session,))
+    assert [event["state"] for event in seen] == ["queued"]
+
+
+async def test_a_stream_of_a_personal_token_ends_when_it_is_revoked(adas: JobsClient) -> None:
+    job, seen, ada = await adas.queue("tasks.export", format="csv"), list[Json](), adas.person
+    form = {"name": "watch", "scopes": ["jobs:read"]}
+    token = (await adas.http.post("/api/v1/tokens", json=form, headers=ada.headers)).json()["data"]
+    program = JobsClient(adas.http, Person(ada.id, ada.email, ada.session, token["token"]))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(events(program, job["id"], seen))
+        await until(seen, "queued")
+        await adas.http.delete(f"/api/v1/tokens/{token['id']}", headers=ada.headers)
+    assert [event["state"] for event in seen] == ["queued"]
+
+
+async def test_a_stream_ends_in_time(settings: Settings, ada: Person) -> None:
+    brief = settings.model_copy(update={"live_connection_seconds": 1.0})
+    with serve(create_app(brief)) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+            client, seen = JobsClient(http, ada), list[Json]()
+            job = await client.queue("tasks.export", format="csv")
+            await events(client, job["id"], seen)
+            assert [event["state"] for event in seen] == ["queued"]
+
+
+async def test_streams_of_jobs_and_of_tasks_count_together(settings: Settings, ada: Person) -> None:
+    with serve(create_app(settings.model_copy(update={**LIVE, "live_connections_per_user": 1}))) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+            client = JobsClient(http, ada)
+            job = await client.queue("tasks.export", format="csv")
+            async with follow(http, ada):
+                refused = await client.send("GET", f"/{job['id']}/events")
+                assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_streams")
+
+
+async def test_the_head_of_a_stream_opens_none(adas: JobsClient) -> None:
+    job = await adas.queue("tasks.export", format="csv")
+    answer = await adas.send("HEAD", f"/{job['id']}/events")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+    assert (await adas.send("HEAD", f"/{job['id']}")).status_code == 200
 
 
 async def test_a_slow_reader_of_a_result_holds_no_connection(adas: JobsClient, admin: psycopg.Connection[Any]) -> None:

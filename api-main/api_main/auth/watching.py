@@ -2,11 +2,10 @@
 
 import time
 
-import psycopg
 from starlette.datastructures import State
 
 from api_main.auth.dependencies import verify
-from api_main.auth.errors import InvalidToken, TokenExpired
+from api_main.auth.errors import TokenExpired
 from api_main.auth.principal import Principal
 from api_main.auth.revocation import Revocations
 
@@ -24,12 +23,3 @@ async def look_again(state: State, token: str) -> Principal:
     if principal.expires_at <= time.time():  # a verifier allows for clocks that differ: not here
         raise TokenExpired
     return principal
-
-
-async def may_go_on(revocations: Revocations, principal: Principal) -> bool:
-    """Whether the token still holds: it was checked when the connection began, which may be long ago."""
-    try:
-        await revocations.check(principal)
-    except (InvalidToken, psycopg.Error):
-        return False
-    return principal.expires_at > time.time()

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_main.core.envelope import failure
@@ -183,15 +184,16 @@ class LastResort:
 class HeadAsGet:
     """Answer HEAD like GET; the server leaves the body out (RFC 9110, section 9.3.2).
 
-    But not at paths whose GET can be used once: whoever only looks must not use it up.
+    But not at some paths, such as those whose GET can be used once: whoever only looks must not use it up.
     """
 
-    def __init__(self, app: ASGIApp, used_once: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, but_not: Collection[str] = ()) -> None:
+        """`but_not` are templates of paths."""
         self.app = app
-        self.used_once = used_once
+        self.exceptions = [compile_path(path)[0] for path in but_not]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"] in self.used_once:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or self._is_exception(scope["path"]):
             await self.app(scope, receive, send)
             return
 
@@ -201,6 +203,9 @@ class HeadAsGet:
                 await send({"type": "http.response.body"})  # and a stream learns that nobody reads on
 
         await self.app({**scope, "method": "GET"}, receive, send_head)
+
+    def _is_exception(self, path: str) -> bool:
+        return any(pattern.match(path) for pattern in self.exceptions)
 
 
 class BodyLimit:

@@ -61,12 +61,16 @@ class RedisServer:
     def subscribe(
         self, heard: Callable[[bytes], None], lost: Callable[[], None], returned: Callable[[], Awaitable[None]]
     ) -> None:
-        """Call `heard` with each notice, `lost` as soon as some may be missed, and `returned` when all come again.
-
-        `returned` is awaited before anybody else knows that Redis is back.
-        """
+        """Call `heard` with each notice, `lost` as soon as some may be missed, and `returned` when all come again."""
         self._heard.append(heard)
         self._lost.append(lost)
+        self.on_return(returned)
+
+    def on_return(self, returned: Callable[[], Awaitable[None]]) -> None:
+        """Await `returned` each time that Redis has come, before anybody else knows of it.
+
+        It may raise `RedisAway`: then Redis has gone again.
+        """
         self._returned.append(returned)
 
     async def ask(self, command: Awaitable[T]) -> T:
@@ -86,7 +90,7 @@ class RedisServer:
         while True:
             try:
                 await self._attend()
-            except TROUBLE as error:
+            except (*TROUBLE, RedisAway) as error:
                 self._lose(error)
             await asyncio.sleep(RETRY_SECONDS)
 

@@ -137,7 +137,7 @@ class Settings(LimitSettings, TelemetrySettings, BaseSettings):
     jobs_per_user: int = Field(default=20, ge=1, description="that may be queued or running at once")
     jobs_keep_seconds: int = Field(default=7 * 24 * 60 * 60, ge=60, description="that a finished job is kept")
     live_connection_seconds: float = Field(default=600.0, gt=0, le=600, description="that an event stream stays open")
-    live_connections_per_user: int = Field(default=20, ge=1, description="streams and WebSockets, in one process")
+    live_connections_per_user: int = Field(default=20, ge=1, description="streams and WebSockets")
     live_heartbeat_seconds: float = Field(default=15.0, gt=0, description="of silence before a stream says something")
     live_keep_seconds: int = Field(default=3600, ge=1, description="that an event can be asked for again")
 

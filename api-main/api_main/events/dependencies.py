@@ -11,6 +11,8 @@ from api_main.auth.principal import Principal
 from api_main.auth.scopes import Scope
 from api_main.auth.watching import look_again
 from api_main.events.feed import LARGEST_ID, Feed, Following
+from api_main.events.follower import Follower
+from api_main.events.hub import Hub
 from api_main.events.lifetime import Lifetime
 from api_main.events.stream import EventStream, LiveResponse
 from api_main.events.topics import Topic
@@ -41,8 +43,7 @@ class Caller:
             TooManyStreams
             psycopg.Error: the database is away.
         """
-        settings = self.state.settings
-        follower = self.state.hub.follow(self.principal.subject)
+        settings, follower = self.state.settings, await self.follow()
         feed = Feed(self.state.database.reader(self.principal.identity), self.state.topics)
         following = Following(feed, follower, (topic.name,))
         try:
@@ -50,15 +51,28 @@ class Caller:
         except BaseException:
             follower.leave()
             raise
-        lifetime = Lifetime(
+        stream = EventStream(following, follower, self.lifetime(follower), topic, settings.live_heartbeat_seconds)
+        return LiveResponse(stream.run(), follower, settings.live_connection_seconds)
+
+    async def follow(self) -> Follower:
+        """One more connection of theirs.
+
+        Raises:
+            TooManyStreams
+        """
+        hub: Hub = self.state.hub
+        return await hub.follow(self.principal.subject)
+
+    def lifetime(self, follower: Follower) -> Lifetime:
+        """Until when a connection may stay open that begins now."""
+        settings = self.state.settings
+        return Lifetime(
             follower,
             self.principal,
             lambda: look_again(self.state, self.token),
             seconds=settings.live_connection_seconds,
             period=settings.revocation_seconds,
         )
-        stream = EventStream(following, follower, lifetime, topic, settings.live_heartbeat_seconds)
-        return LiveResponse(stream.run(), follower, settings.live_connection_seconds)
 
 
 async def get_live_caller(request: Request, principal: VerifiedPrincipal) -> Caller:
@@ -69,5 +83,5 @@ async def get_live_caller(request: Request, principal: VerifiedPrincipal) -> Cal
 
 
 def live_for(*scopes: Scope) -> params.Security:
-    """A caller who may keep a connection open, by a personal token with these scopes as well; of a `ReadRoute`."""
+    """A caller who may keep a connection open, by a personal token with these scopes as well."""
     return params.Security(get_live_caller, scopes=scopes)

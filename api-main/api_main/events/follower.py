@@ -14,11 +14,15 @@ class Follower:
     Thousands may be asleep. Each has a future and a timer, which take a third of what an `asyncio.Event` does.
     """
 
-    __slots__ = ("_is_woken", "_leave", "_sleeper", "head", "is_closing", "owner")
+    __slots__ = ("_is_woken", "_leave", "_sleeper", "head", "is_closing", "lease", "owner")
 
-    def __init__(self, owner: UUID, leave: "Callable[[Follower], None]") -> None:
-        """`leave` is called when the connection has ended: when the follower's block does, or by `leave`."""
+    def __init__(self, owner: UUID, lease: str, leave: "Callable[[Follower], None]") -> None:
+        """With the lease of its place.
+
+        `leave` is called when the connection has ended: when the follower's block does, or by `leave`.
+        """
         self.owner = owner
+        self.lease = lease
         self.head = 0  # the newest id that is known of
         self.is_closing = False
         self._leave = leave

@@ -11,7 +11,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from api_main.core.database import Database
+from api_main.core.leases import NoPlaceLeft, Places, SharedPlaces, open_places
 from api_main.core.listening import Listener
+from api_main.core.redis import RedisServer
 from api_main.core.settings import Settings
 from api_main.core.stopping import end, when_stopping
 from api_main.events import repository
@@ -20,6 +22,7 @@ from api_main.events.follower import Follower
 from api_main.events.presence import Presence
 
 CHANNEL = "live_events"
+CONNECTIONS = "connections"  # of an account, as Redis knows them
 LOOK_SECONDS, LOOK_SECONDS_WHEN_DEAF = 15.0, 1.0
 RETRY_SECONDS = 0.5
 SWEEP_SECONDS = 60.0
@@ -30,30 +33,33 @@ log = structlog.get_logger()
 class Hub:
     """The followers of this process, by account."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, places: Places, keep: timedelta) -> None:
+        """`keep`: for how long events can be asked for again."""
         self.presence = Presence(database)
         self._database = database
-        self._most = settings.live_connections_per_user
-        self._keep = timedelta(seconds=settings.live_keep_seconds)
+        self._places = places
+        self._keep = keep
         self._followers: dict[UUID, set[Follower]] = {}
         self._look_now = asyncio.Event()
         self._is_closing = False
 
-    def follow(self, owner: UUID) -> Follower:
+    async def follow(self, owner: UUID) -> Follower:
         """Be woken by this account's feed, until the follower leaves.
 
         Raises:
             TooManyStreams
         """
-        others = self._followers.setdefault(owner, set())
-        if len(others) >= self._most:
-            raise TooManyStreams
-        follower = Follower(owner, self._forget)
+        try:
+            lease = await self._places.take(str(owner))
+        except NoPlaceLeft:
+            raise TooManyStreams from None
+        follower = Follower(owner, lease, self._forget)
         follower.is_closing = self._is_closing
-        others.add(follower)
+        self._followers.setdefault(owner, set()).add(follower)
         return follower
 
     def _forget(self, follower: Follower) -> None:
+        self._places.leave(str(follower.owner), follower.lease)
         others = self._followers[follower.owner]
         others.discard(follower)
         if not others:
@@ -117,16 +123,20 @@ class Hub:
 
 
 @asynccontextmanager
-async def open_hub(settings: Settings, database: Database, listener: Listener) -> AsyncIterator[Hub]:
+async def open_hub(
+    settings: Settings, database: Database, listener: Listener, redis: RedisServer | None
+) -> AsyncIterator[Hub]:
     """A hub that hears and looks meanwhile."""
-    hub = Hub(database, settings)
-    listener.on(CHANNEL, hub.hear)
-    listener.on(hub.presence.notifications, hub.presence.hear)
-    tasks = [asyncio.create_task(hub.keep_looking()), asyncio.create_task(hub.keep_sweeping())]
-    try:
-        with when_stopping(hub.close):
-            yield hub
-    finally:
-        hub.close()
-        await asyncio.gather(*map(end, tasks))
-        await hub.presence.drop()
+    shared = None if redis is None else SharedPlaces(redis, CONNECTIONS)
+    async with open_places(settings.live_connections_per_user, shared) as places:
+        hub = Hub(database, places, timedelta(seconds=settings.live_keep_seconds))
+        listener.on(CHANNEL, hub.hear)
+        listener.on(hub.presence.notifications, hub.presence.hear)
+        tasks = [asyncio.create_task(hub.keep_looking()), asyncio.create_task(hub.keep_sweeping())]
+        try:
+            with when_stopping(hub.close):
+                yield hub
+        finally:
+            hub.close()
+            await asyncio.gather(*map(end, tasks))
+            await hub.presence.drop()

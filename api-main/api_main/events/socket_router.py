@@ -55,7 +55,7 @@ async def _serve(websocket: WebSocket, wire: Wire, offered: Sequence[str]) -> No
     except (KeysUnavailable, DBAPIError, psycopg.Error) as trouble:
         raise Closed(Code.TRY_LATER, from_exception(trouble)) from None
     try:
-        with state.hub.follow(principal.subject) as follower:
+        with await state.hub.follow(principal.subject) as follower:
             await Connection(state, wire, follower, principal, token).run()
     except TooManyStreams as refused:
         raise Closed(Code.TOO_MANY, refused) from None

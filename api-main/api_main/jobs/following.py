@@ -1,6 +1,5 @@
 """Follow a job to its end. Between two looks there is no transaction, and no connection is held."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -8,10 +7,8 @@ import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from api_main.auth.principal import Principal
-from api_main.auth.revocation import Revocations
-from api_main.auth.watching import may_go_on
-from api_main.core.database import Database
+from api_main.events.dependencies import Caller
+from api_main.events.follower import Follower
 from api_main.jobs import repository
 from api_main.jobs.schemas import JobRead
 
@@ -20,14 +17,13 @@ SOON, LATER = 0.25, 2.0  # seconds between two looks: the longer nothing happens
 log = structlog.get_logger()
 
 
-async def follow(
-    database: Database, revocations: Revocations, principal: Principal, job_id: UUID
-) -> AsyncIterator[JobRead]:
-    """The job as it is now, and again whenever it has changed, until it is finished or the token's time is up."""
+async def follow(caller: Caller, follower: Follower, job_id: UUID) -> AsyncIterator[JobRead]:
+    """The job as it is now, and again whenever it has changed, until it is finished or the connection's time is up."""
+    lifetime, identity = caller.lifetime(follower), caller.principal.identity
     seen, pause = 0, SOON
-    while True:
+    while await lifetime.over() is None:
         try:
-            async with database.session(principal.identity) as session:
+            async with caller.state.database.session(identity) as session:
                 job = await repository.get(session, job_id)
         except (DBAPIError, psycopg.Error) as trouble:  # the client comes again
             log.warning("stream_ended", job=str(job_id), reason=type(trouble).__name__)
@@ -39,7 +35,5 @@ async def follow(
             yield JobRead.of(job)
         if job.state.is_final:
             return
-        await asyncio.sleep(pause)
+        await follower.wait(min(pause, lifetime.seconds))
         pause = min(pause * 1.5, LATER)
-        if not await may_go_on(revocations, principal):
-            return

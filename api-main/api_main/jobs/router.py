@@ -12,7 +12,6 @@ from fastapi.sse import EventSourceResponse
 from api_main.auth.dependencies import (
     CALLER,
     CurrentDatabase,
-    CurrentRevocations,
     CurrentSettings,
     get_principal,
     session_for,
@@ -24,6 +23,9 @@ from api_main.core.envelope import Page, Success
 from api_main.core.errors import InvalidCursor, UnsupportedMediaType, ValidationFailed
 from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, LOCATION, Responses, errors, errors_beside_a_stream
+from api_main.events.dependencies import Caller, live_for
+from api_main.events.errors import TooManyStreams
+from api_main.events.follower import Follower
 from api_main.idempotency.errors import KEY_ERRORS
 from api_main.idempotency.route import REPLAYED_HEADER, IdempotentRoute, creation_for
 from api_main.jobs import service
@@ -179,20 +181,31 @@ async def get_followed(job_id: UUID, session: JobReading) -> Followed:
     return Followed(job_id)
 
 
+@dataclass(frozen=True)
+class JobFollower:
+    """A caller who may open one more stream: it can no longer say that they may not."""
+
+    caller: Caller
+    follower: Follower
+
+
+async def get_follower(caller: Annotated[Caller, live_for(Scope.JOBS_READ)]) -> AsyncIterator[JobFollower]:
+    with await caller.follow() as follower:  # until the answer has been sent
+        yield JobFollower(caller, follower)
+
+
 @router.get(
     "/{job_id}/events",
     summary="Follow a job",
     description="The job as it is, and again whenever it changes, until it is finished: then close the stream.",
     response_class=EventSourceResponse,
-    responses=errors_beside_a_stream(*CALLER, ValidationFailed, JobNotFound),
+    responses=errors_beside_a_stream(*CALLER, ValidationFailed, JobNotFound, TooManyStreams),
 )
 async def follow_job(
     followed: Annotated[Followed, Depends(get_followed, scope="function")],
-    principal: JobReader,
-    database: CurrentDatabase,
-    revocations: CurrentRevocations,
+    who: Annotated[JobFollower, Depends(get_follower)],
 ) -> AsyncIterator[JobRead]:
-    async for job in follow(database, revocations, principal, followed.id):
+    async for job in follow(who.caller, who.follower, followed.id):
         yield job
 
 
