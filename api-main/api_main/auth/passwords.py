@@ -8,6 +8,8 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from typing import TypeVar
 
 import anyio
@@ -94,10 +96,16 @@ async def check_strength(password: str, *, minimum: int, field: str = "password"
 
 @cache
 def _commonest() -> frozenset[str]:
-    """For the first password, in a thread: to read them takes a while, and 12 MB."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
+    """Read for the first password, in a thread, for it takes a while.
 
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    As a file of its own: the package would rank this list and others, and keep all of them for ever, which is 16 MB.
+    """
+    package = find_spec("zxcvbn")
+    lists = package and PathFinder.find_spec("frequency_lists", package.submodule_search_locations)
+    assert lists is not None and lists.loader is not None  # noqa: PT018 - for mypy
+    module = module_from_spec(lists)
+    lists.loader.exec_module(module)
+    return frozenset(module.FREQUENCY_LISTS["passwords"])
 
 
 @cache

@@ -1,6 +1,6 @@
 """Nothing is sent twice to somebody who has it: `ETag`, `If-None-Match` and 304 (RFC 9110, section 13.1.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -18,11 +18,13 @@ class ConditionalGet:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         known = _if_none_match(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
         if known is None:
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._answer(known, scope, receive, send)
+
+    async def _answer(self, known: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         is_known = False
 
         async def send_what_is_new(message: Message) -> None:
@@ -55,11 +57,13 @@ class PublicDocuments:
         self._paths = paths
         self._kept: dict[str, _Document] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: str = scope["path"] if scope["type"] == "http" and scope["method"] == "GET" else ""
         if path not in self._paths or scope.get("root_path"):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._answer(path, scope, receive, send)
+
+    async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path not in self._kept:
             await self._make(path, scope, receive)
         if path not in self._kept:  # it is not there

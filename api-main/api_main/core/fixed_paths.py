@@ -1,6 +1,7 @@
 """Paths without parameters that have the form of others: `/tasks/bulk` is no task's id, whatever the method."""
 
 from collections import defaultdict
+from collections.abc import Awaitable
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -22,10 +23,9 @@ class FixedPaths:
             if methods and path.startswith(PREFIX) and "{" not in path:
                 self.offered[path] |= methods | ({"HEAD"} if "GET" in methods else set())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         offered = self.offered.get(scope["path"]) if scope["type"] == "http" else None
         if offered is None or scope["method"] in offered:
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         allowed = ", ".join(method for method in METHODS if method in offered)
-        await render(MethodNotAllowed(headers={"Allow": allowed}), scope)(scope, receive, send)
+        return render(MethodNotAllowed(headers={"Allow": allowed}), scope)(scope, receive, send)

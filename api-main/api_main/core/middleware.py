@@ -1,10 +1,13 @@
-"""What surrounds every request: id, access log, security headers, limits of time and size. Plain ASGI, for speed."""
+"""What surrounds every request: id, access log, security headers, limits of time and size. Plain ASGI, for speed.
+
+What has nothing to await itself is no coroutine function: each would stay for as long as an event stream does.
+"""
 
 import asyncio
 import re
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 import structlog
 from starlette.datastructures import Headers
@@ -192,17 +195,16 @@ class HeadAsGet:
         self.app = app
         self.exceptions = [compile_path(path)[0] for path in but_not]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or scope["method"] != "HEAD" or self._is_exception(scope["path"]):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
                 await send({"type": "http.response.body"})  # and a stream learns that nobody reads on
 
-        await self.app({**scope, "method": "GET"}, receive, send_head)
+        return self.app({**scope, "method": "GET"}, receive, send_head)
 
     def _is_exception(self, path: str) -> bool:
         return any(pattern.match(path) for pattern in self.exceptions)
@@ -221,10 +223,9 @@ class BodyLimit:
         self.limit = limit
         self.large = large
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or not _has_body(scope):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         limit = max(self.limit, LARGEST_BODY) if scope["path"].startswith(self.large) else self.limit
         if _declared_length(scope) > limit:
             raise HTTPException(413)
@@ -238,7 +239,7 @@ class BodyLimit:
                 raise HTTPException(413)  # no other kind of exception passes FastAPI's reading of bodies
             return message
 
-        await self.app(scope, receive_within_limit, send)
+        return self.app(scope, receive_within_limit, send)
 
 
 def _has_body(scope: Scope) -> bool:

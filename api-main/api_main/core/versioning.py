@@ -4,7 +4,7 @@ A version that is on its way out says so in every answer (RFC 9745 `Deprecation`
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -46,10 +46,9 @@ class Versioning:
         self.app = app
         self.versions = versions
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in {"http", "websocket"} or not scope["path"].startswith(PREFIX):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         found = VERSIONED.match(scope["path"])
         name = found[1] if found else Headers(scope=scope).get("x-api-version", DEFAULT)
         if found is None:
@@ -59,13 +58,16 @@ class Versioning:
                 raise UnknownApiVersion(details={"versions": sorted(self.versions)})
             # A handshake has no body that could say so: there is nothing at this path.
         extra = self.versions[name].headers if name in self.versions else {}
+        return self.app(scope, receive, _with_notice(send, extra) if extra else send)
 
-        async def send_with_notice(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(extra)
-            await send(message)
 
-        await self.app(scope, receive, send_with_notice if extra else send)
+def _with_notice(send: Send, extra: Mapping[str, str]) -> Send:
+    async def send_with_notice(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(extra)
+        await send(message)
+
+    return send_with_notice
 
 
 def _with_version(scope: Scope, name: str) -> Scope:
