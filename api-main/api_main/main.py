@@ -11,7 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
-from api_main.api import LARGE_BODIES, WITHOUT_HEAD, include_routers
+from api_main.api import LARGE_BODIES, WITHOUT_HEAD, routes_for
 from api_main.auth.client import Clients
 from api_main.auth.outgoing import open_outgoing
 from api_main.auth.protocol import errors as protocol_errors
@@ -114,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # behind a proxy a redirect could lead to plain http, token and all
     )
     error_handlers.install(app, {PROTOCOL_PREFIX: protocol_errors.render})
-    include_routers(app, settings)
+    app.router.routes.extend(routes_for(settings))
     _add_middleware(app, settings)
     return app
 
