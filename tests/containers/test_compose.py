@@ -105,6 +105,16 @@ def test_the_worker_holds_no_key_that_signs_tokens_and_no_administrators_passwor
     assert [name for name in ("JWT_SIGNING_KEYS", "POSTGRES_PASSWORD") if GIVEN[name] in values] == []
 
 
+def test_the_worker_keeps_accounts_where_the_api_does() -> None:
+    """In the standalone system: jobs that make accounts would not find them elsewhere."""
+    given = GIVEN | {"SUPABASE_URL": "https://project.supabase.test", "SUPABASE_SECRET_KEY": "sb_secret_x"}
+    of_supabase = [
+        name for service in SERVICES for name in environment_of(service, given) if name.startswith("SUPABASE_")
+    ]
+    assert of_supabase == []
+    assert SERVICES["worker"]["environment"]["DATABASE_URL"] == SERVICES["api-main"]["environment"]["DATABASE_URL"]
+
+
 def test_stopping_leaves_the_worker_the_time_that_its_jobs_have() -> None:
     grace: float = WorkerSettings.model_fields["jobs_grace_seconds"].default
     assert int(SERVICES["worker"]["stop_grace_period"].rstrip("s")) > grace
