@@ -11,11 +11,13 @@ from api_main.health.service import Unhealthy
 
 router = APIRouter(prefix="/health", tags=["health"])
 
+DEGRADED = "Without Redis, where there should be one, it is `degraded` and can do its work all the same."
 
-@router.get("", summary="Every dependency with its latency", responses=errors(Unhealthy))
+
+@router.get("", summary="Every dependency with its latency", description=DEGRADED, responses=errors(Unhealthy))
 @shared_limit("600/minute", scope="health", override_defaults=True)
 async def read_health(request: Request) -> Success[Health]:
-    return Success(data=await service.check(request.app.state.database))
+    return Success(data=await service.check(request.app.state.database, request.app.state.redis))
 
 
 @router.get("/live", summary="Whether this process answers", responses=errors())
@@ -24,7 +26,7 @@ async def read_liveness() -> Success[Alive]:
     return Success(data=Alive())
 
 
-@router.get("/ready", summary="Whether this process can do its work", responses=errors(Unhealthy))
+@router.get("/ready", summary="Whether this process can do its work", description=DEGRADED, responses=errors(Unhealthy))
 @shared_limit("600/minute", scope="health", override_defaults=True)
 async def read_readiness(request: Request) -> Success[Health]:
-    return Success(data=await service.check(request.app.state.database))
+    return Success(data=await service.check(request.app.state.database, request.app.state.redis))

@@ -13,9 +13,9 @@ class Check(BaseModel):
 
 
 class Health(BaseModel):
-    status: Literal["up"] = "up"
+    status: Literal["up", "degraded"] = Field(description="`degraded`: something is down that can be done without")
     version: str
-    checks: dict[str, Check] = Field(description="By name, such as `database`")
+    checks: dict[str, Check] = Field(description="By name: `database`, and `redis` where there is one")
 
 
 class Alive(BaseModel):
