@@ -256,6 +256,17 @@ async def test_an_outage_locks_nobody_out(api: httpx.AsyncClient, supabase: resp
     assert (await login(api, "eager@example.com")).status_code == 200
 
 
+async def test_an_outage_forgives_nobody_what_they_have_guessed(
+    api: httpx.AsyncClient, supabase: respx.MockRouter
+) -> None:
+    wrong, down = project.refusal(400, "invalid_credentials"), project.gateway(502)
+    seen = list[tuple[int, str]]()
+    for answer in [wrong] * 9 + [down] * 3 + [wrong] * 2:
+        answers(supabase, LOGIN, return_value=answer)
+        seen.append(error_of(await login(api, "patient@example.com")))
+    assert seen[9:] == [(503, "auth_unavailable")] * 3 + [(401, "invalid_credentials"), (429, "too_many_attempts")]
+
+
 @pytest.mark.parametrize("body", [rb'{"email": "a@example.com", "password": "\ud800"}', b'{"email": "a@example.com"}'])
 async def test_what_cannot_be_sent_on_is_refused_here(
     api: httpx.AsyncClient, supabase: respx.MockRouter, body: bytes

@@ -37,6 +37,12 @@ class Lockout:
         if address is not None:
             await self._limiter.give_back(_at(address), self._by_address)
 
+    async def withdraw(self, name: str, address: str | None = None) -> None:
+        """Take the last attempt back: nobody knows how it would have ended."""
+        await self._limiter.give_back(_named(name), self._by_name)
+        if address is not None:
+            await self._limiter.give_back(_at(address), self._by_address)
+
     async def _count(self, client: Client, limits: Sequence[Limit]) -> None:
         if not limits:
             return

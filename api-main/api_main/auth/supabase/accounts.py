@@ -141,8 +141,8 @@ class SupabaseAccounts:
         try:
             async with our_errors(meanings):
                 tokens = _session(await client.sign_in_with_password(credentials))
-        except AuthUnavailable:  # nobody has guessed wrong
-            await self._lockout.succeed(who, address)
+        except AuthUnavailable:  # nobody has guessed wrong, or right
+            await self._lockout.withdraw(who, address)
             raise
         await self._lockout.succeed(who, address)
         return tokens
