@@ -13,13 +13,13 @@ import respx
 
 from tests.conftest import NewPerson
 from tests.people import Person
-from tests.supabase_mode.calls import PASSWORD, error_of, sent
+from tests.supabase_mode.calls import PASSWORD, TASKS, error_of, sent
 from tests.supabase_mode.conftest import Serve, in_project
 from tests.supabase_mode.project import SECRET_KEY, refusal, user
 from tests.superusers import only_superuser
 
 Admin = psycopg.Connection[Any]
-USERS = "/api/v1/users"
+ME, USERS = "/api/v1/auth/me", "/api/v1/users"
 ACCOUNT = r"/admin/users/(?P<account>[0-9a-f-]{36})$"
 
 
@@ -133,15 +133,49 @@ async def test_a_change_goes_where_it_belongs(
 ) -> None:
     changing = supabase.put(url__regex=ACCOUNT).respond(json=user(id=str(ada.id)))
     path = f"{USERS}/{ada.id}"
-    answer = await keyed.patch(path, json={"full_name": "Ada", "is_active": False})
-    assert (answer.status_code, answer.json()["data"]["is_active"]) == (200, False)
+    answer = await keyed.patch(path, json={"full_name": "Ada"})
+    assert (answer.status_code, answer.json()["data"]["full_name"]) == (200, "Ada")
     assert changing.call_count == 0
-    answer = await keyed.patch(path, json={"email": "new@example.com", "password": PASSWORD, "is_active": True})
+    answer = await keyed.patch(path, json={"email": "new@example.com", "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     assert sent(changing)[1] == {"email": "new@example.com", "email_confirm": True, "password": PASSWORD}
     answer = await keyed.patch(path, json={"is_superuser": False})
     assert sent(changing)[1] == {"app_metadata": {"is_superuser": None}}
     assert entries(admin, root) == [("administration.account_changed", ada.id)] * 2
+
+
+async def test_a_deactivated_account_is_banned_there_until_it_is_switched_on(
+    keyed: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person, root: Person, admin: Admin
+) -> None:
+    """Its sessions can then be neither refreshed nor begun; and what they have of tokens is refused here."""
+    assert (await keyed.get(ME, headers=ada.headers)).status_code == 200
+    changing = supabase.put(url__regex=ACCOUNT).respond(json=user(id=str(ada.id)))
+    answer = await keyed.post(f"{USERS}/{ada.id}/deactivate")
+    assert (answer.status_code, answer.json()["data"]["is_active"]) == (200, False)
+    headers, body = sent(changing)
+    assert (headers["apikey"], body) == (SECRET_KEY, {"ban_duration": "876000h"})
+    assert error_of(await keyed.get(ME, headers=ada.headers)) == (401, "session_ended")
+    assert error_of(await keyed.get(TASKS, headers=ada.headers)) == (401, "session_ended")
+    answer = await keyed.patch(f"{USERS}/{ada.id}", json={"is_active": True})
+    assert (answer.status_code, sent(changing)[1]) == (200, {"ban_duration": "none"})
+    assert (await keyed.get(ME, headers=ada.headers)).status_code == 200
+    assert entries(admin, root) == [("administration.account_changed", ada.id)] * 2
+
+
+async def test_nobody_is_half_deactivated(
+    keyed: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person, root: Person
+) -> None:
+    supabase.put(url__regex=ACCOUNT).respond(502, html="<html>")
+    assert error_of(await keyed.post(f"{USERS}/{ada.id}/deactivate")) == (503, "auth_unavailable")
+    assert (await keyed.get(f"{USERS}/{ada.id}")).json()["data"]["is_active"] is True
+
+
+async def test_without_a_key_a_deactivated_account_is_refused_all_the_same(
+    api: httpx.AsyncClient, root: Person, ada: Person
+) -> None:
+    answer = await api.post(f"{USERS}/{ada.id}/deactivate", headers=root.headers)
+    assert (answer.status_code, answer.json()["data"]["is_active"]) == (200, False)
+    assert error_of(await api.get(ME, headers=ada.headers)) == (401, "session_ended")
 
 
 @pytest.mark.parametrize("soft", [False, True])

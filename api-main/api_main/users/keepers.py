@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from api_main.auth.supabase.administration import SupabaseAdministration
 
 
+# Supabase Auth knows nothing of `is_active`, and can end nobody's sessions without their token: one that is banned can
+# neither be refreshed nor begun.
+BANS = {False: "876000h", True: "none"}
+
+
 @dataclass(frozen=True, slots=True)
 class NewUser:
     """An account that is about to be made. Whoever makes it again, makes it under the same id."""
@@ -50,7 +55,7 @@ class Change:
 
     form: AccountForm
     hashed: str | None = field(default=None, repr=False)
-    ends_sessions: bool = False
+    is_active: bool | None = None  # None: as it was
     is_loss: bool = False  # a superuser would be none any more
 
 
@@ -85,7 +90,7 @@ class OwnKeeper:
     async def change(self, session: RlsSession, by: Identity, user_id: UUID, change: Change) -> None:
         await become(session, on_behalf_of(by))
         await change_account(session, user_id, change.form, change.hashed)
-        if change.ends_sessions:
+        if change.is_active is False:
             await accounts.delete_sessions(session, user_id=user_id, current=None, scope="global")
         await become(session, by)
 
@@ -120,9 +125,10 @@ class SupabaseKeeper:
     async def change(self, session: RlsSession, by: Identity, user_id: UUID, change: Change) -> None:  # noqa: ARG002
         if change.is_loss and await repository.is_last_superuser(session, user_id):
             raise LastSuperuser
-        if change.form == AccountForm():
+        form = replace(change.form, ban_duration=None if change.is_active is None else BANS[change.is_active])
+        if form == AccountForm():
             return
-        await self._administration.change(user_id, change.form)
+        await self._administration.change(user_id, form)
         await repository.note(session, "account_changed", user_id, {})
 
     async def delete(self, session: RlsSession, by: Identity, user_id: UUID, *, soft: bool) -> None:  # noqa: ARG002

@@ -129,7 +129,7 @@ async def change(
             app_metadata={"is_superuser": None} if wanted.get("is_superuser") is False else None,
         ),
         hashed=hashed,
-        ends_sessions=wanted.get("is_active") is False,
+        is_active=wanted.get("is_active"),
         is_loss=False in (wanted.get("is_active"), wanted.get("is_superuser")),
     )
     with repository.conflicts():

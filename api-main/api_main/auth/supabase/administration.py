@@ -67,7 +67,7 @@ class SupabaseAdministration:
         return True
 
     async def change(self, user_id: UUID, form: AccountForm) -> None:
-        """Change e-mail, password or app_metadata of an account.
+        """Change e-mail, password or app_metadata of an account, or ban it.
 
         Raises:
             UserNotFound, EmailTaken, WeakPassword, AuthUnavailable
@@ -79,6 +79,8 @@ class SupabaseAdministration:
             attributes["password"] = form.password
         if form.app_metadata is not None:
             attributes["app_metadata"] = form.app_metadata
+        if form.ban_duration is not None:
+            attributes["ban_duration"] = form.ban_duration
         async with our_errors(MEANINGS):
             await self._client().admin.update_user_by_id(str(user_id), attributes)
 
