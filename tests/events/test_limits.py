@@ -1,5 +1,7 @@
 """What a connection may do, and what happens to one that does more; the others do not notice."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -146,6 +148,17 @@ async def test_an_event_stream_that_nobody_reads_ends_with_its_time(
             await eventually(has_room)
             with pytest.raises(httpx.RemoteProtocolError):
                 await unread.rest()
+
+
+async def test_a_stream_ends_whose_client_sends_more_than_a_request_may_have(
+    http: httpx.AsyncClient, live_settings: Settings, ada: Person
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(live_settings.max_body_bytes // 65536 + 1):
+            yield b"x" * 65536
+
+    async with http.stream("GET", EVENTS, headers=ada.headers, content=body()) as answer, asyncio.timeout(PATIENCE):
+        assert [line async for line in answer.aiter_lines() if line.startswith("event: ")][-1] == "event: end"
 
 
 async def test_what_is_said_is_json_for_everybody(address: str, ada: Person) -> None:
