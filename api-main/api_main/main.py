@@ -32,7 +32,7 @@ from api_main.core.limits.middleware import RateLimits
 from api_main.core.listening import Listener, listening
 from api_main.core.logging import configure_logging
 from api_main.core.middleware import BodyLimit, CrossOrigin, HeadAsGet, LastResort, RequestContext
-from api_main.core.openapi import operation_id
+from api_main.core.openapi import describe_limits, operation_id
 from api_main.core.redis import open_redis
 from api_main.core.settings import Settings
 from api_main.core.versioning import Versioning
@@ -127,6 +127,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(ConditionalGet)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=LARGE_BODIES)
     if settings.rate_limit_enabled:
+        describe_limits(app)
         policy, clients = Policy(settings.rate_limits), Clients(settings)
         app.add_middleware(RateLimits, routes_of=app, policy=policy, identify=clients.identify)
     app.add_middleware(HeadAsGet, but_not=WITHOUT_HEAD)

@@ -1,6 +1,7 @@
 """The OpenAPI document is exact: whoever generates a client from it is told everything, and nothing untrue."""
 
 import importlib
+import json
 import pkgutil
 import re
 from collections import Counter
@@ -15,6 +16,8 @@ import api_main
 from api_main.auth import protocol
 from api_main.auth.protocol import errors as protocol_errors
 from api_main.core.errors import ApiError
+from api_main.core.settings import Settings
+from api_main.main import create_app
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"get", "put", "post", "patch", "delete", "head", "options", "trace"}
@@ -111,6 +114,20 @@ def test_failures_announce_their_headers(operations: list[Operation]) -> None:
     for operation in operations:
         for status, answer in operation.failures:
             assert (expected[status] in answer["headers"]) if status in expected else True, operation.name
+
+
+def test_every_answer_says_how_it_stands_with_the_limits(
+    document: Json, operations: list[Operation], settings: Settings
+) -> None:
+    headers = document["components"]["headers"]
+    assert sorted(headers) == ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+    assert {header["schema"]["type"] for header in headers.values()} == {"integer"}
+    for operation in operations:
+        for answer in operation.content["responses"].values():
+            told = {name: answer["headers"].get(name) for name in headers}
+            assert told == {name: {"$ref": f"#/components/headers/{name}"} for name in headers}, operation.name
+    unlimited = create_app(settings.model_copy(update={"rate_limit_enabled": False})).openapi()
+    assert "RateLimit" not in json.dumps(unlimited)
 
 
 def test_fastapis_own_validation_error_is_nowhere(document: Json) -> None:

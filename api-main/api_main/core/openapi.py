@@ -1,7 +1,8 @@
-"""What FastAPI's OpenAPI document cannot know by itself: the errors that a route can answer."""
+"""What FastAPI's OpenAPI document cannot know by itself: the errors that a route can answer, and how often."""
 
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api_main.core.envelope import Failure
@@ -64,15 +65,32 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def describe_limits(app: FastAPI) -> None:
+    """Have the document say that every answer carries the headers of the limits."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _add_limits(generate())
+        return generate()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_limits(document: dict[str, Any]) -> None:
+    document["components"]["headers"] = RATE_LIMIT
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_LIMIT}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                answer["headers"] = answer.get("headers", {}) | references
+
+
 def _headers(error: type[ApiError]) -> dict[str, Any]:
     if error.status == Unauthenticated.status:
         return {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750, section 3"}}
     wait = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}}
-    if error.status == TooManyRequests.status:
-        return wait | RATE_LIMIT
-    if error.status == ServiceUnavailable.status:
-        return wait
-    return {}
+    return wait if error.status in {TooManyRequests.status, ServiceUnavailable.status} else {}
 
 
 def _example(error: type[ApiError]) -> dict[str, Any]:
