@@ -6,7 +6,7 @@ create table public.profiles (
   username text unique check (username ~ '^[a-z0-9_]{3,30}$'),
   email text,
   full_name text check (char_length(full_name) <= 255),
-  locale text not null default 'en' check (locale ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
+  locale text check (locale ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
   is_active boolean not null default true,
   is_superuser boolean not null default false,
   created_at timestamptz not null default now(),
@@ -18,7 +18,7 @@ comment on column public.profiles.id is 'The account that it belongs to.';
 comment on column public.profiles.username is 'Chosen by its owner: 3 to 30 lower-case letters, digits and underscores.';
 comment on column public.profiles.email is 'A copy of auth.users.email; change it there.';
 comment on column public.profiles.full_name is 'At most 255 characters. At first, what the person signed up with.';
-comment on column public.profiles.locale is 'The language to answer in: a BCP 47 tag such as en or pt-BR.';
+comment on column public.profiles.locale is 'The language that its owner has chosen: a BCP 47 tag such as en or pt-BR. Null: none.';
 comment on column public.profiles.is_active is 'Off: the account can no longer sign in, and its live tokens are refused.';
 comment on column public.profiles.is_superuser is 'May see every profile. Grant it here; it takes effect at once.';
 comment on column public.profiles.created_at is 'When the profile was made.';

@@ -5,29 +5,34 @@
 -- Soft deletion --------------------------------------------------------------------------------------------------
 
 -- An account that is deleted softly keeps its row (tasks and records may point at it) but not its person.
+alter table public.profiles add column is_deleted boolean not null default false;
+comment on column public.profiles.is_deleted is 'Whether the account was deleted softly. Kept by a trigger.';
+
 create or replace function private.keep_profile() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
   is_gone constant boolean := new.deleted_at is not null;
 begin
-  insert into public.profiles as kept (id, email, full_name)
+  insert into public.profiles as kept (id, email, full_name, is_deleted)
   values (
     new.id,
     case when not is_gone then new.email end,
-    case when not is_gone then left(nullif(btrim(new.raw_user_meta_data ->> 'full_name', E' \t\r\n'), ''), 255) end
+    case when not is_gone then left(nullif(btrim(new.raw_user_meta_data ->> 'full_name', E' \t\r\n'), ''), 255) end,
+    is_gone
   )
   on conflict (id) do update set
     email = excluded.email,
     username = case when not is_gone then kept.username end,
     full_name = case when not is_gone then kept.full_name end,
-    is_superuser = kept.is_superuser and not is_gone;
+    is_superuser = kept.is_superuser and not is_gone,
+    is_deleted = is_gone;
   return null;
 end $$;
 
 create trigger keep_profile_on_deletion after update of deleted_at on auth.users
   for each row when (old.deleted_at is distinct from new.deleted_at) execute function private.keep_profile();
 
-update public.profiles p set email = null, username = null, full_name = null, is_superuser = false
+update public.profiles p set email = null, username = null, full_name = null, is_superuser = false, is_deleted = true
 from auth.users u where u.id = p.id and u.deleted_at is not null;
 
 -- Superusers -----------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ begin
   update public.profiles p set
     username = case when changes ? 'username' then changes ->> 'username' else p.username end,
     full_name = case when changes ? 'full_name' then changes ->> 'full_name' else p.full_name end,
-    locale = coalesce(changes ->> 'locale', p.locale),
+    locale = case when changes ? 'locale' then changes ->> 'locale' else p.locale end,
     is_active = coalesce((changes ->> 'is_active')::boolean, p.is_active),
     is_superuser = coalesce((changes ->> 'is_superuser')::boolean, p.is_superuser)
   where p.id = account;
@@ -266,7 +266,7 @@ begin
       select
         greatest((created_at at time zone 'UTC')::date, today - days) as day,
         count(*) as total, count(*) filter (where is_active) as active
-      from public.profiles group by 1
+      from public.profiles where not is_deleted group by 1
     )
     select json_build_object(
       'scope', 'all',

@@ -116,11 +116,11 @@ from (values
 update public.profiles set username = 'root_pgtap', full_name = 'Root', is_superuser = true where id = :'root';
 update auth.users set deleted_at = now(), email = 'digest' where id = :'root';
 select results_eq(
-  format('select email, username, full_name, is_superuser from public.profiles where id = %L', :'root'),
-  $$values (null::text, null::text, null::text, false)$$, 'A soft deletion takes the person out of the profile');
+  format('select email, username, full_name, is_superuser, is_deleted from public.profiles where id = %L', :'root'),
+  $$values (null::text, null::text, null::text, false, true)$$, 'A soft deletion takes the person out of the profile');
 select ok(not private.may_sign_in(:'root'), 'and the access away');
 update auth.users set deleted_at = null, email = 'root@pgtap.test' where id = :'root';
-select is(email, 'root@pgtap.test', 'Undone, the e-mail is back') from public.profiles where id = :'root';
+select ok(email = 'root@pgtap.test' and not is_deleted, 'Undone, the e-mail is back') from public.profiles where id = :'root';
 select ok(not private.account_is_superuser(:'root'), 'but not the powers');
 
 select * from finish();

@@ -24,7 +24,7 @@ create function pg_temp.last_action(account uuid) returns text language sql as $
   select action from private.audit_log where subject_id = account order by happened_at desc limit 1
 $$;
 
-select plan(52);
+select plan(54);
 
 -- The audit log: written by what happens
 select results_eq(
@@ -124,6 +124,15 @@ select results_eq(
 
 -- Numbers
 select private.all_numbers(30) -> 'tasks' as before \gset
+select private.all_numbers(30) #>> '{users,total}' as users \gset
+reset role;
+update auth.users set deleted_at = now() where id = :'ada';
+set local role authenticated;
+select is((private.all_numbers(30) #>> '{users,total}')::integer, :users - 1, 'Who was deleted softly is not counted');
+reset role;
+update auth.users set deleted_at = null where id = :'ada';
+set local role authenticated;
+select is((private.all_numbers(30) #>> '{users,total}')::integer, :users, 'and is when they are back');
 reset role;
 insert into public.tasks (owner_id, title, status, priority, due_at) values
   (:'ada', 'a', 'pending', 'low', now() - interval '1 second'), (:'ada', 'b', 'completed', 'low', now() - interval '2 days'),

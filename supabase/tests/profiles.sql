@@ -19,7 +19,7 @@ update public.profiles set is_superuser = true where id = :'root';
 insert into auth.users (id, email) values ('0909ffff-0000-4000-8000-000000000009', 'other@pgtap.elsewhere');
 update public.profiles set is_superuser = true where id = '0909ffff-0000-4000-8000-000000000009';
 
-select plan(30);
+select plan(31);
 
 -- Ada, with her own row and with Bob's
 set local role authenticated;
@@ -31,7 +31,7 @@ select results_eq(
 select throws_ok(
   format('update public.profiles set %I = default', column_name), '42501', null,
   'A person cannot write ' || column_name)
-from unnest(array['id', 'email', 'is_active', 'is_superuser', 'created_at', 'updated_at']) column_name;
+from unnest(array['id', 'email', 'is_active', 'is_superuser', 'is_deleted', 'created_at', 'updated_at']) column_name;
 select throws_ok(
   format('insert into public.profiles (id) values (%L)', gen_random_uuid()), '42501', null, 'Nobody makes profiles');
 select throws_ok('delete from public.profiles', '42501', null, 'Nobody deletes profiles');

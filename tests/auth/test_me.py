@@ -20,7 +20,7 @@ ME = f"{AUTH}/me"
 REFUSED: dict[str, list[Any]] = {
     "username": ["ab", "a" * 31, "Ada", "a b", "ada\n", "ad\u00e4", "", "ada;--", 7, []],
     "full_name": ["", "x" * 256, "a\x00b", 7, {}],
-    "locale": [None, "", "e", "english", "en_US", "en-", "en-" + "a" * 40, "EN", "en\n", 7],
+    "locale": ["", "e", "english", "en_US", "en-", "en-" + "a" * 40, "EN", "en\n", 7],
     "email": ["other@example.com"],
     "id": ["00000000-0000-4000-8000-000000000000"],
     "avatar_url": ["https://example.com/ada.png"],

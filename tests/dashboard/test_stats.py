@@ -121,14 +121,41 @@ async def test_superusers_get_everybodys(api: httpx.AsyncClient, root: Person, a
     with admin.transaction(force_rollback=True):
         assert numbers["tasks"] == assert_right(admin, root)
     assert numbers["scope"] == "all"
-    counts = admin.execute("select count(*), count(*) filter (where is_active) from public.profiles").fetchone()
+    counts = admin.execute(
+        "select count(*), count(*) filter (where is_active) from public.profiles p"
+        " where not exists (select from auth.users u where u.id = p.id and u.deleted_at is not null)"
+    ).fetchone()
     assert (numbers["users"]["total"], numbers["users"]["active"]) == counts
     days = numbers["users"]["new_per_day"]
     today = datetime.now(UTC).date()
     assert [day["day"] for day in days] == [str(today - timedelta(days=ago)) for ago in range(29, -1, -1)]
-    per_day = "select (created_at at time zone 'UTC')::date, count(*) from public.profiles group by 1"
+    per_day = """
+    select (p.created_at at time zone 'UTC')::date, count(*) from public.profiles p join auth.users u on u.id = p.id
+    where u.deleted_at is null group by 1
+    """
     made = {str(day): count for day, count in admin.execute(per_day)}
     assert [day["users"] for day in days] == [made.get(day["day"], 0) for day in days]
+
+
+async def test_whoever_is_deleted_counts_no_more_though_their_tasks_stay(
+    api: httpx.AsyncClient, root: Person, new_person: NewPerson, admin: Admin
+) -> None:
+    gone, restored = new_person(), new_person()
+    await create(api, gone)
+    before = await stats(api, root)
+    for person in (gone, restored):
+        path = f"/api/v1/users/{person.id}"
+        assert (await api.delete(path, params={"soft": True}, headers=root.headers)).status_code == 204
+    fewer = await stats(api, root)
+    assert {name: before["users"][name] - fewer["users"][name] for name in ("total", "active")} == {
+        "total": 2,
+        "active": 2,
+    }
+    assert before["users"]["new_per_day"][-1]["users"] - fewer["users"]["new_per_day"][-1]["users"] == 2
+    assert before["tasks"]["total"] == fewer["tasks"]["total"]
+    admin.execute("update auth.users set deleted_at = null where id = %s", (restored.id,))
+    with admin.transaction(force_rollback=True):
+        assert all_numbers(admin, root)["users"]["total"] == fewer["users"]["total"] + 1
 
 
 async def test_a_write_shows_at_once(api: httpx.AsyncClient, root: Person, ada: Person) -> None:

@@ -13,6 +13,8 @@ from tests.protocol.project import PASSWORD, Project, good, link_in, new_email
 
 __all__ = ["confirming"]
 
+ME = "/api/v1/auth/me"
+
 SUBJECTS = {
     "de": "Bestätigen Sie Ihre E-Mail-Adresse",
     "ja": "メールアドレスの確認",
@@ -47,6 +49,19 @@ async def test_and_what_its_profile_says_comes_before_that(confirming: Project, 
     admin.execute("update public.profiles set locale = 'pt-BR' where id = %s", (user["id"],))
     good(await confirming.post("recover", {"email": email}, headers={"Accept-Language": "de"}))
     assert confirming.mails(email)[0].subject == "Redefina sua senha"
+
+
+async def test_whoever_has_chosen_english_gets_english_until_they_choose_nothing_again(confirming: Project) -> None:
+    email = new_email()
+    form = {"email": email, "password": PASSWORD, "email_confirm": True, "user_metadata": {"locale": "es-MX"}}
+    good(await confirming.administer("POST", "users", json=form))
+    me = {"Authorization": f"Bearer {good(await confirming.sign_in(email))['access_token']}"}
+    assert (await confirming.http.get(ME, headers=me)).json()["data"]["locale"] is None
+    for chosen, subject in (("en", "Reset your password"), (None, "Restablezca su contraseña")):
+        changed = await confirming.http.patch(ME, json={"locale": chosen}, headers=me)
+        assert (changed.status_code, changed.json()["data"]["locale"]) == (200, chosen)
+        good(await confirming.post("recover", {"email": email}, headers={"Accept-Language": "de"}))
+        assert confirming.mails(email)[0].subject == subject
 
 
 async def test_an_invitation_is_in_the_language_of_whoever_invites(confirming: Project) -> None:

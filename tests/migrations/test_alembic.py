@@ -48,7 +48,7 @@ def test_check_finds_no_difference_between_models_and_database(url: str) -> None
         "alter table public.tasks add estimate integer",
         "alter table public.tasks drop due_at cascade",
         "alter table public.tasks alter version type bigint",
-        "alter table public.profiles alter locale drop not null",
+        "alter table public.profiles alter is_active drop not null",
     ],
 )
 def test_check_notices_a_database_that_differs_from_the_models(url: str, change: LiteralString) -> None:

@@ -13,7 +13,7 @@ from api_main.auth import profiles
 from api_main.auth.principal import Principal, claims_for_postgres
 from api_main.core.database import Database
 from api_main.core.errors import ApiError
-from api_main.core.i18n import ENGLISH, reader_language
+from api_main.core.i18n import reader_language
 from api_main.core.prelude import Identity, Query
 
 OWNERS_ROLE = "authenticated"
@@ -38,15 +38,12 @@ async def _of_profile(request: Request, principal: Principal) -> str | None:
         profile = json.loads(await profiles.read_own(state.cache, state.database, principal))
     except (ApiError, psycopg.Error, DBAPIError):  # the error that is being answered matters more
         return None
-    locale: str = profile["locale"]
+    locale: str | None = profile["locale"]
     return locale
 
 
 async def language_for(database: Database, user_id: UUID, metadata: Mapping[str, Any]) -> str:
-    """The language of mail to an account: its profile's, else that in its metadata, else that of the present request.
-
-    Every profile begins with `en`, which therefore says nothing.
-    """
+    """The language of mail to an account: its profile's, else its metadata's, else that of the present request."""
     chosen = await _chosen(database, user_id)
     named = metadata.get("locale")
     return reader_language(chosen or (named if isinstance(named, str) else None))
@@ -56,5 +53,5 @@ async def _chosen(database: Database, user_id: UUID) -> str | None:
     """Read as the account itself, which sees its own profile and nothing else."""
     claims = claims_for_postgres({"sub": str(user_id), "role": OWNERS_ROLE})
     (rows,) = await database.reader(Identity(OWNERS_ROLE, claims)).fetch(OWN_LOCALE)
-    locale = (rows[0][0] or b"").decode() if rows else ENGLISH
-    return None if locale == ENGLISH else locale
+    locale = rows[0][0] if rows else None
+    return None if locale is None else locale.decode()

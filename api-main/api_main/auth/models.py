@@ -150,8 +150,9 @@ class Profile(SQLModel, table=True):
     username: str | None = Field(default=None, sa_type=Text, unique=True)
     email: str | None = Field(default=None, sa_type=Text)
     full_name: str | None = Field(default=None, sa_type=Text)
-    locale: str = Field(sa_type=Text)
+    locale: str | None = Field(default=None, sa_type=Text)
     is_active: bool
     is_superuser: bool
+    is_deleted: bool
     created_at: datetime = Field(sa_type=MOMENT)
     updated_at: datetime = Field(sa_column=Column(MOMENT, nullable=False, server_onupdate=FetchedValue()))

@@ -38,6 +38,8 @@ FullName = Annotated[Storable, Field(min_length=1, max_length=255)]
 Username = Annotated[str, Field(pattern=r"^[a-z0-9_]{3,30}$", examples=["ada_l"])]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, examples=["en", "pt-BR"])]
 
+OF_LOCALE = "The language of mails, and of answers where the request asks for none. Null: none has been chosen"
+
 CREDENTIALS: dict[str, JsonValue] = {"email": "ada@example.com", "password": "correct-horse-demo"}
 
 
@@ -80,7 +82,7 @@ class ProfileChange(Strict):
 
     username: Username | None = None
     full_name: FullName | None = None
-    locale: Locale = "en"
+    locale: Locale | None = Field(default=None, description=OF_LOCALE)
 
 
 class ProfileRead(BaseModel):
@@ -90,7 +92,7 @@ class ProfileRead(BaseModel):
     email: str | None
     username: str | None
     full_name: str | None
-    locale: str
+    locale: str | None
     is_active: bool
     is_superuser: bool
     created_at: Timestamp

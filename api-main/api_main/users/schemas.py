@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StringConstraints, model_validator
 
-from api_main.auth.schemas import Email, FullName, Locale, Password, Username
+from api_main.auth.schemas import OF_LOCALE, Email, FullName, Locale, Password, Username
 from api_main.core.fields import Moment, Strict, Timestamp, WithoutNul
 from api_main.core.i18n import _
 from api_main.core.pagination import CursorText, Limit
@@ -45,7 +45,7 @@ class UserCreate(_WithProfile):
     )
     username: Username | None = None
     full_name: FullName | None = None
-    locale: Locale = "en"
+    locale: Locale | None = Field(default=None, description=OF_LOCALE)
     is_active: StrictBool = True
     is_superuser: StrictBool = False
 
@@ -59,7 +59,7 @@ class UserChange(_WithProfile):
     password: Password | None = Field(default=None, description="A new one ends all sessions of the account")
     username: Username | None = None
     full_name: FullName | None = None
-    locale: Locale = "en"
+    locale: Locale | None = Field(default=None, description=OF_LOCALE)
     is_active: StrictBool = Field(
         default=True, description="Off: the account can no longer sign in, and its sessions end"
     )
@@ -88,7 +88,7 @@ class UserRead(BaseModel):
     email: str | None
     username: str | None
     full_name: str | None
-    locale: str
+    locale: str | None
     is_active: bool
     is_superuser: bool = Field(description="As the policies see it: a superuser who may not sign in is none")
     is_anonymous: bool
