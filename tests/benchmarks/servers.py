@@ -17,7 +17,7 @@ from tests.benchmarks.dataset import PUBLIC_URL
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 # One worker, and no line of log per request, whoever it is.
-UVICORN = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+UVICORN = ["--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
 SETTINGS = {
     "ENVIRONMENT": "production",
     "PUBLIC_URL": PUBLIC_URL,
@@ -27,7 +27,10 @@ SETTINGS = {
 
 OURS = "api-main"
 ORDINARY = "ordinary"
-APPLICATIONS = {OURS: "api_main.main:app", ORDINARY: "tests.benchmarks.ordinary:app"}
+APPLICATIONS = {
+    OURS: ["api_main.main:app", "--http", "api_main.core.connection:Connection"],  # as its image starts it
+    ORDINARY: ["tests.benchmarks.ordinary:app", "--http", "httptools"],
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Server:
 def api(candidate: str, database_url: str, signing_keys: str) -> Iterator[Server]:
     """One worker of a candidate."""
     port = free_port()
-    arguments = ["-m", "uvicorn", APPLICATIONS[candidate], "--app-dir", str(ROOT), "--port", str(port), *UVICORN]
+    arguments = ["-m", "uvicorn", *APPLICATIONS[candidate], "--app-dir", str(ROOT), "--port", str(port), *UVICORN]
     settings = {**SETTINGS, "DATABASE_URL": database_url, "JWT_SIGNING_KEYS": signing_keys}
     with _running(arguments, port, settings) as server:
         yield server

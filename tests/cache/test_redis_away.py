@@ -108,10 +108,10 @@ async def test_what_is_bound_by_its_time_alone_is_kept_while_redis_is_away(redis
         await eventually(lambda: not redis.is_here)
         assert {await seen(cache) for _ in range(5)} == {b"value"}
         assert source.reads == 1
-        assert await cache.known("thing", "a") == b"value"
+        assert cache.known("thing", "a") == b"value"
         source.value = "new"
         await cache.invalidate("a")
         assert await seen(cache) == b"new"
         redis_server.start()
         await eventually(lambda: redis.is_here)
-        assert await cache.known("thing", "a") is None  # it may have changed elsewhere meanwhile
+        assert cache.known("thing", "a") is None  # it may have changed elsewhere meanwhile

@@ -1,7 +1,6 @@
 """What every answer carries: an id, security headers and, for the origins that are allowed, CORS."""
 
 import re
-import uuid
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,7 +29,7 @@ async def test_a_sane_request_id_is_kept(http: httpx.AsyncClient, given: str) ->
 )
 async def test_any_other_request_id_is_replaced(http: httpx.AsyncClient, given: str) -> None:
     answer = await http.get("/health/live", headers=[(b"X-Request-ID", given.encode())])
-    assert uuid.UUID(answer.headers["X-Request-ID"]).version == 4
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
 async def test_each_request_has_an_id_of_its_own(http: httpx.AsyncClient) -> None:

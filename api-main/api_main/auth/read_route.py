@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import iscoroutinefunction, signature
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +21,8 @@ from api_main.core.error_handlers import HANDLED, answer
 from service_wire import tracing
 
 T = TypeVar("T")
+
+REMEMBERED_QUERIES = 256  # of each route: everybody asks for the first page, in one of a few orders
 
 Extract = Callable[[Request], Any]
 Dependency = Callable[[Request], Awaitable[Any]]
@@ -163,12 +166,13 @@ def _input(name: str, hint: Any) -> Extract:
 def _from_query(model: type[BaseModel]) -> Extract:
     many = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is list}
 
-    def extract(request: Request) -> BaseModel:
-        query = request.query_params
+    @lru_cache(REMEMBERED_QUERIES)
+    def read(text: bytes) -> BaseModel:
+        query = QueryParams(text)
         raw = {name: query.getlist(name) if name in many else query[name] for name in query}
         return _checked(model.model_validate, raw, "query")
 
-    return extract
+    return lambda request: read(request.scope["query_string"])
 
 
 def _checked(validate: Callable[[Any], T], raw: Any, *where: str) -> T:

@@ -52,7 +52,7 @@ class Revocations:
             await self.check_now(principal)
             return
         key, tag = _key(principal), sessions_of(principal.subject)
-        verdict = await self._cache.known(key, tag)
+        verdict = self._cache.known(key, tag)
         if verdict is None:
             look = partial(self._look, principal)
             verdict = await self._cache.get_or_load(key, self._seconds, look, whose=None, tags=[tag], unheard=True)
@@ -66,7 +66,7 @@ class Revocations:
             psycopg.Error: the database is away.
         """
         verdict = await self._look(principal)
-        known = await self._cache.known(_key(principal), sessions_of(principal.subject))
+        known = self._cache.known(_key(principal), sessions_of(principal.subject))
         if verdict == ENDED or known not in {None, verdict}:  # what this look has shown counts everywhere
             await self.forget(principal.subject)
         _require_live(principal, live=verdict == LIVE)
@@ -99,7 +99,8 @@ class StrictReader(RlsReader):
 
 def _key(principal: Principal) -> str:
     """The subject too: whoever may sign tokens must not borrow the verdict of another account's session."""
-    return f"session {principal.session} {principal.subject}"
+    assert principal.session is not None
+    return f"session {principal.session.hex} {principal.subject.hex}"
 
 
 def _require_live(principal: Principal, *, live: bool) -> None:

@@ -7,9 +7,9 @@ ACCOUNTS = "accounts"
 
 def profile_of(account: UUID) -> str:
     """What is made of somebody's profile, and of their rights."""
-    return f"profile of {account}"
+    return f"profile of {account.hex}"
 
 
 def sessions_of(account: UUID) -> str:
     """What is known of somebody's sessions."""
-    return f"sessions of {account}"
+    return f"sessions of {account.hex}"

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 from cachetools import TTLCache
 from cashews.backends.memory import Memory
@@ -31,6 +32,7 @@ from service_wire import tracing
 REMEMBERED = 20_000  # values and marks in this process
 EVERYBODY = "everybody"
 OWED = 10_000  # tags that wait for Redis
+NOTHING = (0.0, None)
 # What changes with every token of a session, and that no policy goes by.
 FLEETING_CLAIMS = ("exp", "iat", "nbf", "jti")
 
@@ -89,7 +91,7 @@ class Cache:
         question = _Question(key, min(seconds, LONGEST_SECONDS), load, tuple(tags), unheard)
         with tracing.span("cache"):
             if unheard or self._hears:
-                kept = await self._find(question.key, question.tags)
+                kept = self._find(question.key, question.tags)
                 if kept is not None:
                     CACHE_READS.labels("process").inc()
                     return kept
@@ -126,21 +128,30 @@ class Cache:
     def _within_reach(self) -> SharedCache | None:
         return self._shared if self._shared is not None and self._shared.redis.is_here else None
 
-    async def known(self, key: str, *tags: str) -> bytes | None:
+    def known(self, key: str, *tags: str) -> bytes | None:
         """What everybody may see under a key, as far as this process keeps it: the shortest way to it.
 
         Also while Redis is away, as for those who load it `unheard`.
         """
-        return await self._find(f"{EVERYBODY} {key}", tags)
+        return self._find(f"{EVERYBODY} {key}", tags)
 
-    async def _find(self, key: str, tags: Sequence[str]) -> bytes | None:
+    def _find(self, key: str, tags: Sequence[str]) -> bytes | None:
         marks = []
         for tag in tags:
-            if (mark := await self._near.get(f"mark {tag}")) is None:
+            if (mark := self._peek(f"mark {tag}")) is None:
                 return None
             marks.append(mark)
-        kept: bytes | None = await self._near.get(_name(key, marks))
+        kept: bytes | None = self._peek(_name(key, marks))
         return kept
+
+    def _peek(self, name: str) -> Any:
+        """As `Memory.get`, but for the coroutines: each request comes by here."""
+        store = self._near.store
+        until, value = store.get(name, NOTHING)
+        if until is None or until <= time.time():
+            return None
+        store.move_to_end(name)
+        return value
 
     def _load_together(self, question: _Question) -> asyncio.Task[bytes]:
         task, _tags = self._loads.get(question.key, (None, None))
@@ -172,7 +183,7 @@ class Cache:
 
     async def _marks(self, tags: Sequence[str]) -> list[str]:
         """The marks of tags, as this process knows them or learns them now."""
-        known = {tag: mark for tag in tags if (mark := await self._near.get(f"mark {tag}")) is not None}
+        known = {tag: mark for tag in tags if (mark := self._peek(f"mark {tag}")) is not None}
         unknown = [tag for tag in tags if tag not in known]
         renewed, losses = set[str](), self._losses
         self._looks.append(renewed)

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api_main.core.corking import Corked
 from api_main.core.envelope import failure
 from api_main.core.errors import ApiError, BadRequest, HeadTimeout, HeadTooLarge, UrlTooLong
 from api_main.core.middleware import SECURITY_HEADERS
@@ -45,7 +46,7 @@ class Connection(HttpToolsProtocol):
     _is_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
         notice_absence(transport.get_extra_info("socket"), self.stalled_seconds)
         self._head_timer = self.loop.call_later(self.head_seconds, self._give_up_head)
 
@@ -59,14 +60,14 @@ class Connection(HttpToolsProtocol):
         if self._is_reading_head:
             self._head_size += len(data)
         super().data_received(data)
+        if self._has_begun and self._head_timer is None and not self._is_over:  # most heads come in one piece
+            self._head_timer = self.loop.call_later(self.head_seconds, self._give_up_head)
         if self._is_reading_head and self._head_size > self.most_head and not self._is_over:
             self._refuse(HeadTooLarge())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_reading_head = self._has_begun = True
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.head_seconds, self._give_up_head)
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -78,7 +79,10 @@ class Connection(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.most_head:
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+        if size > self.most_head:
             self._fail(HeadTooLarge())
         super().on_headers_complete()
 

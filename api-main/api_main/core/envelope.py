@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PlainSerializer
+from pydantic_core import to_json
 
 from api_main.core.errors import ApiError
 from api_main.core.fields import Timestamp
@@ -80,5 +81,4 @@ def success_body(item: bytes) -> bytes:
 
 def page_body(items: Iterable[bytes], meta: Meta) -> bytes:
     """A `Page` around JSON that Postgres has built."""
-    meta_json = meta.model_dump_json().encode()
-    return b'{"success":true,"data":[%b],"message":null,"meta":%b}' % (b",".join(items), meta_json)
+    return b'{"success":true,"data":[%b],"message":null,"meta":%b}' % (b",".join(items), to_json(meta))

@@ -51,6 +51,6 @@ Text = Annotated[str, WithoutNul]
 
 
 class Strict(BaseModel):
-    """Input in which an unknown field is an error, not a silence."""
+    """Input in which an unknown field is an error, not a silence. Nobody changes it: several requests may share it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)

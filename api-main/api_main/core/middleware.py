@@ -6,8 +6,9 @@ What has nothing to await itself is no coroutine function: each would stay for a
 import asyncio
 import re
 import time
-import uuid
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Mapping
+from secrets import token_hex
+from typing import cast
 
 import structlog
 from starlette.datastructures import Headers
@@ -29,7 +30,7 @@ from api_main.core.timings import Timings, current_timings
 log = structlog.get_logger()
 
 LARGEST_BODY = 16 * 1024 * 1024  # for routes that take many things at once; all others take `max_body_bytes`
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 
 # https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
 SECURITY_HEADERS = {
@@ -62,6 +63,7 @@ class RequestContext:
         self.tells_timings = settings.server_timing
         headers = SECURITY_HEADERS | ({"strict-transport-security": STRICT_TRANSPORT} if settings.is_production else {})
         self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self.names = frozenset(name for name, _value in self.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -107,14 +109,17 @@ class RequestContext:
         given = dict(headers)
         if b"etag" in given and b"cache-control" not in given:
             headers += OF_ONES_OWN
-            given = dict(headers)
-        headers += [header for header in self.headers if header[0] not in given]
+            given |= OF_ONES_OWN
+        headers += self.headers if self.names.isdisjoint(given) else self._missing(given)
         headers.append((b"x-request-id", request_id.encode()))
         if timings is not None:
             headers.append((b"server-timing", timings))
             if ALLOW_ORIGIN in given:  # a script may read them that may read the answer
                 headers.append((b"timing-allow-origin", given[ALLOW_ORIGIN]))
         message["headers"] = headers
+
+    def _missing(self, given: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+        return [header for header in self.headers if header[0] not in given]
 
 
 def _language_headers(language: str) -> list[tuple[bytes, bytes]]:
@@ -244,7 +249,7 @@ class BodyLimit:
 
 def _has_body(scope: Scope) -> bool:
     """Whether a body follows (RFC 9112, section 6.3)."""
-    return any(name in {b"content-length", b"transfer-encoding"} for name, _value in scope["headers"])
+    return _header(scope, b"content-length") is not None or _header(scope, b"transfer-encoding") is not None
 
 
 def _declared_length(scope: Scope) -> float:
@@ -256,10 +261,15 @@ def _declared_length(scope: Scope) -> float:
 
 
 def _request_id(scope: Scope) -> str:
-    given = (_header(scope, b"x-request-id") or b"").decode("latin-1")
-    return given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    given = _header(scope, b"x-request-id")
+    if given is not None and SANE_REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return token_hex(16)
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    """A header's first value, without the decoding of all others: this runs several times in each request."""
-    return next((value for name, value in scope["headers"] if name == wanted), None)
+    """A header's first value, by the shortest way: this runs several times in each request."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return cast("bytes", value)
+    return None

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from psycopg import DataError
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 
 from api_main.core.database import RlsReader
 from api_main.core.errors import InvalidCursor
@@ -18,8 +19,6 @@ from api_main.core.prelude import Query
 from api_main.core.rows import Rows
 
 MAX_CURSOR_LENGTH = 4096  # a title of 255 characters, as long as JSON and base64 can make it
-
-COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most")]
 CursorText = Annotated[
@@ -54,8 +53,7 @@ class Cursor(BaseModel):
     @staticmethod
     def write(order: str, key: str, row_id: str) -> str:
         """The cursor of a row of our own, which needs no checking."""
-        raw = COMPACT.encode([order, key, row_id])
-        return urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()
+        return urlsafe_b64encode(to_json([order, key, row_id])).rstrip(b"=").decode()
 
 
 async def fetch_page(reader: RlsReader, *statements: Query) -> list[Rows]:

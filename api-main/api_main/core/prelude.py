@@ -5,22 +5,21 @@ connection is nobody's again. Both ways put the prelude and the caller's first s
 trip, with libpq's pipeline mode (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html).
 """
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, LiteralString, Self, TypeVar
+from typing import Any, LiteralString, NamedTuple, Self
 
-from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor, AsyncServerCursor, errors
+from psycopg import AsyncCursor, AsyncRawCursor, AsyncServerCursor, errors
 from psycopg.abc import PQGen
 from psycopg.generators import fetch_many, send
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
-from psycopg.waiting import wait_async
 
 from api_main.core.logging import request_facts
 from api_main.core.rows import Rows
 from api_main.core.statements import READER, SESSION, Observed
+from api_main.core.waiting import WaitingConnection
 from service_wire import tracing
 
 # Claims in the legacy settings would win in `auth.uid()`: blank them.
@@ -34,12 +33,6 @@ select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
 
 # Filters combine freely, so the number of statements has no natural end: the rest is planned each time.
 MAX_PREPARED = 256
-
-# How long to wait after each attempt to cancel a query.
-CANCEL_SECONDS = (0.1, 0.2, 0.4, 0.8)
-WAIT_INTERVAL = 0.1
-
-RV = TypeVar("RV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +49,7 @@ def _request_id() -> str:
     return request_id
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """SQL with `$1`, `$2`, … and its parameters in Postgres' text format."""
 
     sql: LiteralString
@@ -73,7 +65,7 @@ class LastStatement:
     parameters: tuple[Any, ...] = field(repr=False)
 
 
-class RlsConnection(AsyncConnection[Any]):
+class RlsConnection(WaitingConnection):
     """A pooled connection that knows the identity of the transaction which is about to begin."""
 
     identity: Identity | None = None
@@ -159,45 +151,6 @@ class RlsConnection(AsyncConnection[Any]):
                 self._prepared_reads.clear()
                 return await self.wait(self._exchange(prelude, *queries))
 
-    async def wait(
-        self,
-        gen: PQGen[RV],
-        interval: float = WAIT_INTERVAL,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> RV:
-        """As psycopg's, but whoever stops waiting stops the query as well, even on a busy server.
-
-        A cancellation that comes before the server has read the query is lost, so it is sent until it works.
-        """
-        try:
-            return await wait_async(gen, self.pgconn.socket, interval, timeout)
-        except asyncio.CancelledError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                await self._stop(gen)
-            raise
-
-    async def _stop(self, gen: PQGen[Any]) -> None:
-        for patience in CANCEL_SECONDS:
-            with suppress(errors.Error):
-                await self.cancel_safe(timeout=1.0)
-            try:
-                await wait_async(gen, self.pgconn.socket, WAIT_INTERVAL, patience)
-            except errors._WaitTimeout:  # noqa: SLF001 - psycopg's own, and the only sign that nothing was stopped
-                continue
-            except errors.Error:  # the query was cancelled, or the server is gone
-                return
-            return
-
-    @contextmanager
-    def closed_if_interrupted(self) -> Iterator[None]:
-        """Close the connection after anything but an answer of the server: its state is unknown."""
-        try:
-            yield
-        except BaseException as error:
-            if getattr(error, "sqlstate", None) is None:
-                self.pgconn.finish()
-            raise
-
     def _exchange(self, *queries: Query) -> PQGen[list[Rows]]:
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
@@ -215,7 +168,7 @@ class RlsConnection(AsyncConnection[Any]):
             return rows
         error = errors.error_from_result(failed, encoding=self.info.encoding)
         if added and not isinstance(error, errors.InvalidSqlStatementName):
-            pgconn.finish()  # which of them the server has prepared is not worth knowing: begin anew
+            self.finish()  # which of them the server has prepared is not worth knowing: begin anew
         raise error
 
     def _send(self, pgconn: PGconn, query: Query) -> bool:
