@@ -38,13 +38,14 @@ class WaitingConnection(AsyncConnection[Any]):
 
         A cancellation that comes before the server has read the query is lost, so it is sent until it works.
         """
+        socket = self.pgconn.socket  # or an error, before anything has begun
         try:
             wanted = next(gen)
             while wanted == WAIT_R and interval == WAIT_INTERVAL and timeout is None:
-                await self._readable()
+                await self._readable(socket)
                 wanted = gen.send(READY_R)
             self._stop_watching()
-            return await wait_async(_continued(gen, wanted), self.pgconn.socket, interval, timeout)
+            return await wait_async(_continued(gen, wanted), socket, interval, timeout)
         except StopIteration as end:
             result: RV = end.value
             return result
@@ -76,12 +77,12 @@ class WaitingConnection(AsyncConnection[Any]):
         self._stop_watching()
         self.pgconn.finish()
 
-    def _readable(self) -> asyncio.Future[None]:
+    def _readable(self, socket: int) -> asyncio.Future[None]:
         """Done when there is something to read."""
         loop = asyncio.get_running_loop()
         if self._watched is None:
-            self._watched = self.pgconn.socket
-            loop.add_reader(self._watched, self._wake)
+            self._watched = socket
+            loop.add_reader(socket, self._wake)
         self._waiter = loop.create_future()
         return self._waiter
 
