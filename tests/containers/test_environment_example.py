@@ -29,15 +29,22 @@ DEFAULTS = {
 }
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
-    """The settings of somebody who takes every # away."""
-    for name in SHOWN:
-        monkeypatch.delenv(name, raising=False)
-    file = tmp_path / ".env"
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of somebody who takes every # away."""
+    file = tmp_path_factory.mktemp("copied") / ".env"
     file.write_text("\n".join(f"{name}={value}" for name, value in SHOWN.items()), encoding="utf-8")
-    Settings(_env_file=file)
-    return WorkerSettings(_env_file=file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def settings(copied: Path) -> WorkerSettings:
+    """Their settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SHOWN:
+            patch.delenv(name, raising=False)
+        Settings(_env_file=copied)
+        return WorkerSettings(_env_file=copied)
 
 
 def test_every_variable_is_documented_and_nothing_else() -> None:
@@ -64,8 +71,10 @@ def test_every_value_that_is_shown_is_accepted(settings: WorkerSettings) -> None
     assert settings.supabase_url
 
 
-def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(settings: Settings, tmp_path: Path) -> None:
-    shown = GpuSettings(_env_file=tmp_path / ".env")  # the one that `settings` was made of
+def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SHOWN:
+        monkeypatch.delenv(name, raising=False)
+    shown = GpuSettings(_env_file=copied)
     ours = {name: field.default for name, field in GpuSettings.model_fields.items() if field.default is not None}
     assert {name: getattr(shown, name) for name in ours} == ours
     assert ProcessSettings.read(SHOWN) == ProcessSettings()
