@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -24,12 +24,15 @@ PEOPLE, WRITES = 5, 30
 
 
 @pytest.fixture
-def servers(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(running(settings, tmp_path_factory.mktemp(name), live_connection_seconds=600))
-            for name in ("first", "second")
-        ]
+def server(settings: Settings, tmp_path: Path) -> Iterator[Server]:
+    with running(settings, tmp_path, live_connection_seconds=600) as started:
+        yield started
+
+
+@pytest.fixture
+def servers(settings: Settings, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    with running(settings, tmp_path_factory.mktemp("second"), live_connection_seconds=600) as second:
+        yield [server, second]
 
 
 class Reader:
@@ -109,14 +112,14 @@ async def write(admin_url: str, server: Server, person: Person, seed: int) -> No
                 await admin.execute("delete from public.tasks where id = %s", (task,))
 
 
-async def test_a_websocket_is_told_that_the_server_stops(servers: list[Server], ada: Person) -> None:
-    async with socket_of(servers[0].url, ada) as socket:
+async def test_a_websocket_is_told_that_the_server_stops(server: Server, ada: Person) -> None:
+    async with socket_of(server.url, ada) as socket:
         await socket.subscribe("tasks")
-        async with open_socket(servers[0].url) as loud:  # before it has said who it is
+        async with open_socket(server.url) as loud:  # before it has said who it is
             await loud.connection.send("x" * 200_000)
             assert (await loud.end())[0] == 1009
-        servers[0].process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
         code, _ = await socket.end()
         assert code == 1012
-    assert await asyncio.to_thread(servers[0].process.wait, GRACE_SECONDS / 2) in {0, -signal.SIGTERM}
-    assert "Traceback" not in servers[0].written()
+    assert await asyncio.to_thread(server.process.wait, GRACE_SECONDS / 2) in {0, -signal.SIGTERM}
+    assert "Traceback" not in server.written()
