@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +13,13 @@ NewParent = Callable[..., Parent]
 
 @pytest.fixture
 def new_parent(tmp_path: Path) -> Iterator[NewParent]:
-    """Start a parent; keyword arguments are variables of its environment."""
+    """Start a parent; keyword arguments are variables of its environment, and `measured`."""
     parents: list[Parent] = []
 
-    def start(**environment: str) -> Parent:
+    def start(**arguments: Any) -> Parent:
         directory = tmp_path / str(len(parents))
         directory.mkdir()
-        parents.append(Parent(directory, **environment))
+        parents.append(Parent(directory, **arguments))
         return parents[-1]
 
     yield start

@@ -24,13 +24,17 @@ INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 class Stack:
-    """One run, in a session of its own as a terminal would give it; its output goes to a file."""
+    """One run, in a session of its own as a terminal would give it; its output goes to a file.
+
+    Every run starts half a dozen processes: that one run is `measured` is enough.
+    """
 
     def __init__(
         self,
         data: Path,
         application: str = STAND_IN,
         *,
+        measured: bool = False,
         python: Sequence[str] = (sys.executable,),
         **environment: str | int,
     ) -> None:
@@ -44,7 +48,7 @@ class Stack:
             self.process = subprocess.Popen(
                 [*python, "-c", code],
                 cwd=ROOT,
-                env=_inherited() | {name: str(value) for name, value in settings.items()},
+                env=_inherited(measured) | {name: str(value) for name, value in settings.items()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -107,5 +111,5 @@ class Stack:
         return processes.wait_gone(self.family, PATIENCE)
 
 
-def _inherited() -> dict[str, str]:
-    return {name: os.environ[name] for name in INHERITED if name in os.environ} | MEASURED
+def _inherited(measured: bool) -> dict[str, str]:
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | (MEASURED if measured else {})

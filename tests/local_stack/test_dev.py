@@ -60,7 +60,7 @@ def job_is_done(stack: Stack, email: str) -> bool:
 
 
 def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path) -> None:
-    with Stack(folder / "data", REAL) as stack:
+    with Stack(folder / "data", REAL, measured=True) as stack:
         stack.wait_until_shown()
         assert (stack.get("/health/ready"), stack.get("/docs")) == (200, 200)
         ada, grace = tasks_of(stack, "ada@example.com"), tasks_of(stack, "grace@example.com")

@@ -72,8 +72,7 @@ def test_awake_it_does_not_outlive_kill_9_and_its_port_is_its_own(data: Path, fo
 
 
 def test_one_elsewhere_is_used_instead(data: Path) -> None:
-    elsewhere = {"GPU_URL": "http://gpu.example:8001", "GPU_SIGNING_KEY": "of-the-user"}
-    with Stack(data, **elsewhere).wait_until_shown() as stack:
+    with Stack(data, GPU_URL="http://gpu.example:8001", GPU_SIGNING_KEY="of-the-user").wait_until_shown() as stack:
         assert "api-gpu" not in stack.text
         assert stack.child("uvicorn").environ()["GPU_URL"] == "http://gpu.example:8001"
         assert not (data / "gpu.json").exists()
