@@ -33,6 +33,7 @@ from tests.redis_server import LocalRedis, running_redis
 from tests.rls.serving import Service, serve
 
 API_PASSWORD = "api-main-password"
+LONG = {"local_stack", "e2e", "benchmarks", "containers", "contract", "gpu_parent", "moving", "migrations", "faults"}
 FAST_BUT_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
 
 hypothesis.settings.register_profile(
@@ -50,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True)
         config.option.basetemp = folder.name
         config.add_cleanup(folder.cleanup)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: at the end no process should have to wait for another."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session")
