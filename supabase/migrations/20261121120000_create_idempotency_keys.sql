@@ -9,18 +9,21 @@ create table public.idempotency_keys (
   key_digest bytea not null check (octet_length(key_digest) = 32),
   request_digest bytea not null check (octet_length(request_digest) = 32),
   answer bytea not null,
+  is_sign_up boolean not null default false,
   expires_at timestamptz not null default now() + interval '24 hours',
   primary key (owner_id, key_digest)
 );
 
 comment on table public.idempotency_keys is 'Answers to requests with an Idempotency-Key, for whoever sends one again.';
-comment on column public.idempotency_keys.owner_id is 'Who asked.';
+comment on column public.idempotency_keys.owner_id is 'Who asked; for a sign-up, the account of its e-mail.';
 comment on column public.idempotency_keys.key_digest is 'Of the key, the path and the personal token in use.';
 comment on column public.idempotency_keys.request_digest is 'Of what was asked: a key is for one request.';
 comment on column public.idempotency_keys.answer is 'Status, headers and body, encrypted under the key.';
+comment on column public.idempotency_keys.is_sign_up is 'Asked by somebody who had no account yet.';
 comment on column public.idempotency_keys.expires_at is 'From then on the key is as good as new.';
 
 create index idempotency_keys_expiry_idx on public.idempotency_keys (expires_at);
+create unique index idempotency_keys_sign_up_idx on public.idempotency_keys (key_digest) where is_sign_up;
 
 -- A lock and not a row says that a request is running: it goes with the transaction, whatever becomes of that, and
 -- whoever finds it taken need not wait. Volatile: after the lock is taken, a new snapshot must see what was committed.
@@ -42,6 +45,35 @@ begin
 end $$;
 comment on function private.claim_idempotency_key(bytea) is
   'Claim a key of the caller''s until the transaction ends, unless another one has it; the answer that it stands for.';
+
+-- Whoever signs up has no identity yet: only the key says whose the answer is, and has to be a secret. Standalone mode
+-- alone has somebody who may run these: where Supabase Auth makes the accounts, no transaction spans both.
+create function private.claim_sign_up_key(
+  digest bytea, out is_claimed boolean, out request_digest bytea, out answer bytea
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  is_claimed := pg_try_advisory_xact_lock(hashtextextended(encode(digest, 'hex'), 0));
+  if not is_claimed then
+    return;
+  end if;
+  delete from public.idempotency_keys k where k.is_sign_up and k.key_digest = digest and k.expires_at <= now();
+  select k.request_digest, k.answer into request_digest, answer
+  from public.idempotency_keys k
+  where k.is_sign_up and k.key_digest = digest;
+end $$;
+comment on function private.claim_sign_up_key(bytea) is
+  'As claim_idempotency_key, for a caller who has no account yet.';
+
+create function private.keep_sign_up(owner uuid, key_digest bytea, request_digest bytea, answer bytea) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  insert into public.idempotency_keys (owner_id, key_digest, request_digest, answer, is_sign_up)
+  select owner, key_digest, request_digest, answer, true where owner is not null
+$$;
+comment on function private.keep_sign_up(uuid, bytea, bytea, bytea) is
+  'Keep the answer to a sign-up as long as there is the account of its e-mail: 24 hours at most. Without one, not at all.';
 
 create function private.sweep_idempotency_keys() returns bigint
 language sql volatile security definer set search_path = ''

@@ -16,7 +16,7 @@ insert into public.idempotency_keys (owner_id, key_digest, request_digest, answe
   (:'ada', sha256('over'), sha256('asked'), 'answered', now()),
   (:'bob', sha256('of Bob'), sha256('asked'), 'answered', now());
 
-select plan(20);
+select plan(31);
 
 set local role authenticated;
 set local request.jwt.claims = :'as_ada';
@@ -67,7 +67,46 @@ set local role anon;
 select throws_ok($$select private.claim_idempotency_key(sha256('x'))$$, '42501', null, 'anon claims nothing');
 select throws_ok('select from public.idempotency_keys', '42501', null, 'and sees nothing');
 reset role;
-select is(private.sweep_idempotency_keys(), 1::bigint, 'A worker sweeps what has expired, whosever it was');
+
+-- Sign-ups
+select throws_ok(
+  format('set local role %I; select private.claim_sign_up_key(sha256(''x''))', role), '42501', null,
+  role || ' claims no sign-up')
+from unnest(array['anon', 'authenticated']) role;
+select throws_ok(
+  format($$set local role %I; select private.keep_sign_up(%L, sha256('x'), sha256('x'), '')$$, role, :'ada'),
+  '42501', null, role || ' keeps no sign-up')
+from unnest(array['anon', 'authenticated']) role;
+select results_eq(
+  $$select is_claimed, answer from private.claim_sign_up_key(sha256('kept'))$$, $$values (true, null::bytea)$$,
+  'What a caller has kept answers no sign-up');
+select private.keep_sign_up(:'bob', sha256('signed up'), sha256('asked'), 'answered');
+select results_eq(
+  $$select is_claimed, request_digest, answer from private.claim_sign_up_key(sha256('signed up'))$$,
+  $$values (true, sha256('asked'), 'answered'::bytea)$$,
+  'A sign-up is found by its key alone');
+select results_eq(
+  $$select owner_id, expires_at from public.idempotency_keys where key_digest = sha256('signed up')$$,
+  $$values ('0b0b0b0b-0000-4000-8000-000000000002'::uuid, now() + interval '24 hours')$$,
+  'It is kept for 24 hours, as that of the account');
+select throws_ok(
+  format($$select private.keep_sign_up(%L, sha256('signed up'), sha256('asked'), 'twice')$$, :'ada'),
+  '23505', null, 'There is one sign-up to a key, whoever it is');
+select private.keep_sign_up(null, sha256('nobody''s'), sha256('asked'), 'answered');
+select is_empty(
+  $$select from public.idempotency_keys where key_digest = sha256('nobody''s')$$, 'Without an account nothing is kept');
+update public.idempotency_keys set expires_at = now() where key_digest = sha256('signed up');
+select results_eq(
+  $$select is_claimed, answer from private.claim_sign_up_key(sha256('signed up'))$$, $$values (true, null::bytea)$$,
+  'A sign-up that has expired is forgotten');
+select private.keep_sign_up(:'ada', sha256('gone'), sha256('asked'), 'answered');
+delete from auth.users where id = :'ada';
+select is_empty(
+  $$select from public.idempotency_keys where key_digest = sha256('gone')$$, 'An answer goes with its account');
+insert into auth.users (id, aud, role, email) values (:'ada', 'authenticated', 'authenticated', 'ada@pgtap.test');
+insert into public.idempotency_keys (owner_id, key_digest, request_digest, answer, expires_at)
+values (:'ada', sha256('of Ada'), sha256('asked'), 'answered', now());
+select is(private.sweep_idempotency_keys(), 2::bigint, 'A worker sweeps what has expired, whosever it was');
 
 select * from finish();
 rollback;

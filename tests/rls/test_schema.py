@@ -16,7 +16,7 @@ INTENDED = {
     | {"join_presence", "leave_presence", "present_in"}
     | {"require_superuser", "account_facts", "superusers", "change_profile", "is_last_superuser", "note_administration"}
     | {"all_numbers"},
-    "auth_admin": {"may_sign_in"},
+    "auth_admin": {"may_sign_in", "claim_sign_up_key", "keep_sign_up"},
     "embedder": set(),
     "job_worker": {"may_sign_in", "tidy_jobs", "sweep_idempotency_keys"}
     | {"live_heads", "sweep_live_events", "keep_presences"}

@@ -70,6 +70,18 @@ async def test_without_a_session_nobody_learns_whether_the_email_has_an_account(
     assert first.json()["data"]["id"] == real["id"]
 
 
+@pytest.mark.parametrize("key", ["x", "0197f1a2-6a3e-7d42-9f0e-3a1d5c7b9e24"])
+async def test_a_key_is_nothing_to_an_account_that_supabase_auth_makes(
+    api: httpx.AsyncClient, supabase: respx.MockRouter, key: str
+) -> None:
+    route = supabase.post("/signup").respond(json=project.session(email="new@example.com"))
+    form, headers = {"email": "new@example.com", "password": PASSWORD}, {"Idempotency-Key": key}
+    answers = [await api.post(f"{AUTH}/register", json=form, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert not any("Idempotency-Replayed" in answer.headers for answer in answers)
+    assert len(route.calls) == 2
+
+
 async def test_an_answer_without_a_user_makes_no_account(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

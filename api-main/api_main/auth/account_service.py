@@ -6,11 +6,13 @@ from typing import Protocol
 from api_main.auth.account_changes import AccountChanges
 from api_main.auth.afterwards import Afterwards
 from api_main.auth.links import Destination, EmailLinks, LinkType
+from api_main.auth.once import Once
 from api_main.auth.principal import Principal
 from api_main.auth.repository import Scope
 from api_main.auth.service import Accounts, NewAccount
 from api_main.auth.sessions import Device
 from api_main.auth.user_object import Tokens, UserObject
+from api_main.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Caller:
 class AccountService(Protocol):
     """Accounts as their owners use them. The errors are those of `auth/errors.py`, in both modes."""
 
-    async def register(self, form: NewAccount, device: Device, later: Afterwards) -> Tokens | UserObject:
+    async def register(self, form: NewAccount, device: Device, later: Afterwards, once: Once) -> Tokens | UserObject:
         """Create an account: signed in where e-mails need no confirmation, else its user object.
 
         Raises:
@@ -65,17 +67,16 @@ class AccountService(Protocol):
 class StandaloneAccounts:
     """The accounts that this API keeps itself."""
 
-    def __init__(self, accounts: Accounts, changes: AccountChanges, links: EmailLinks, site_url: str) -> None:
+    def __init__(self, accounts: Accounts, changes: AccountChanges, links: EmailLinks, settings: Settings) -> None:
         self._accounts = accounts
         self._changes = changes
         self._links = links
-        self._site_url = site_url
+        self._settings = settings
 
-    async def register(self, form: NewAccount, device: Device, later: Afterwards) -> Tokens | UserObject:
-        answer = await self._accounts.sign_up(form, device)
-        if isinstance(answer, UserObject):
-            later.do(self._links.send, LinkType.SIGNUP, form.email, Destination(self._site_url))
-        return answer
+    async def register(self, form: NewAccount, device: Device, later: Afterwards, once: Once) -> Tokens | UserObject:
+        if not self._settings.email_autoconfirm:
+            later.do(self._links.send, LinkType.SIGNUP, form.email, Destination(self._settings.site_url))
+        return await self._accounts.sign_up(form, device, once)
 
     async def sign_in(self, email: str, password: str, device: Device) -> Tokens:
         return await self._accounts.sign_in(email, password, device)

@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, ParamSpec
 
 import structlog
-from fastapi import BackgroundTasks, Depends
+from fastapi import BackgroundTasks, Depends, Request
 
 log = structlog.get_logger()
 P = ParamSpec("P")
+
+AFTERWARDS = "afterwards"  # in the state of a request
 
 
 class Afterwards:
@@ -27,7 +29,8 @@ async def _attempt(work: Callable[[], Awaitable[None]]) -> None:
         log.exception("work_after_the_answer_failed")
 
 
-async def get_afterwards(tasks: BackgroundTasks) -> Afterwards:
+async def get_afterwards(request: Request, tasks: BackgroundTasks) -> Afterwards:
+    request.scope["state"][AFTERWARDS] = tasks
     return Afterwards(tasks)
 
 

@@ -33,6 +33,11 @@ async def find_user(session: RlsSession, email: str, *, lock: bool = False) -> U
     return (await session.exec(statement.with_for_update() if lock else statement)).one_or_none()
 
 
+async def find_owner(session: RlsSession, email: str | None) -> UUID | None:
+    """The account because of which nobody can sign up with this e-mail: `ONE_ACCOUNT_PER_EMAIL`."""
+    return (await session.exec(select(User.id).where(col(User.email) == email, ~col(User.is_sso_user)))).one_or_none()
+
+
 async def get_user(session: RlsSession, user_id: UUID) -> User | None:
     return await session.get(User, user_id)
 

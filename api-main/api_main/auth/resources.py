@@ -79,7 +79,7 @@ def _add_accounts(app: FastAPI, settings: Settings, database: Database, keys: Si
     changes = AccountChanges(database, accounts, tokens, settings)
     app.state.accounts = accounts
     app.state.account_changes = changes
-    app.state.account_service = StandaloneAccounts(accounts, changes, links, settings.site_url)
+    app.state.account_service = StandaloneAccounts(accounts, changes, links, settings)
     app.state.mail_sender = sender
     app.state.links = links
     app.state.redemption = Redemption(database, accounts, tokens, settings)

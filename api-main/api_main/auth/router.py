@@ -46,8 +46,10 @@ from api_main.core.envelope import Success, success_body
 from api_main.core.errors import NotFound, TooManyRequests, ValidationFailed
 from api_main.core.limits.declarations import shared_limit
 from api_main.core.openapi import BODY, NOT_MODIFIED, errors
+from api_main.idempotency.errors import KEY_ERRORS
+from api_main.idempotency.route import REPLAYED_HEADER, CurrentSignUp, IdempotentRoute
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix="/auth", tags=["auth"], route_class=IdempotentRoute)
 
 # What the keeper of the accounts may answer to anything: Supabase Auth has limits and outages of its own.
 KEEPER = (TooManyRequests, AuthUnavailable)
@@ -57,15 +59,19 @@ KEEPER = (TooManyRequests, AuthUnavailable)
     "/register",
     status_code=status.HTTP_201_CREATED,
     summary="Create an account, and sign in where e-mails need no confirmation",
-    responses=errors(*BODY, *KEEPER, EmailTaken, WeakPassword, SignUpDisabled),
+    description="An `Idempotency-Key` is ignored where Supabase Auth keeps the accounts.",
+    responses={
+        **errors(*BODY, *KEEPER, *KEY_ERRORS, EmailTaken, WeakPassword, SignUpDisabled),
+        201: {"headers": REPLAYED_HEADER},
+    },
 )
 @shared_limit("10/hour", scope="sign_up")
 async def register(
-    form: Register, service: CurrentAccountService, device: CurrentDevice, later: Later
+    form: Register, service: CurrentAccountService, device: CurrentDevice, later: Later, once: CurrentSignUp
 ) -> Success[Tokens | UserObject]:
     metadata = {"full_name": form.full_name} if form.full_name else {}
     account = NewAccount(form.email, form.password.get_secret_value(), metadata)
-    return Success(data=await service.register(account, device, later))
+    return Success(data=await service.register(account, device, later, once))
 
 
 @router.post(

@@ -20,6 +20,7 @@ from api_main.auth.errors import (
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.lockout import Lockout
 from api_main.auth.models import User
+from api_main.auth.once import EACH_TIME, Once
 from api_main.auth.principal import Principal
 from api_main.auth.refresh_tokens import MalformedRefreshToken, RefreshToken
 from api_main.auth.repository import Scope
@@ -58,7 +59,7 @@ class Accounts:
         self._settings = settings
         self._lockout = lockout
 
-    async def sign_up(self, form: NewAccount, device: Device) -> Tokens | UserObject:
+    async def sign_up(self, form: NewAccount, device: Device, once: Once = EACH_TIME) -> Tokens | UserObject:
         """Create an account: signed in where e-mails need no confirmation, else its user object.
 
         Where they do, an e-mail that has an account gets a made-up user object, after the same time.
@@ -66,20 +67,20 @@ class Accounts:
         Raises:
             SignUpDisabled, WeakPassword
             EmailTaken: the e-mail has an account; only said where e-mails need no confirmation.
+            Exception: whatever `once` says to those who ask again.
         """
+        async with self._database.session(AUTH_ADMIN) as session:
+            await once.claim(session)
         if not self._settings.sign_up_enabled:
             raise SignUpDisabled
         await passwords.check_strength(form.password, minimum=self._settings.password_min_length)
         user = self._new_user(form, await passwords.hash_password(form.password))
-        try:
-            with repository.refusing_a_taken_email():
-                async with self._database.session(AUTH_ADMIN) as session:
-                    answer = await self._add(session, user, device)
-        except EmailTaken:
-            if self._settings.email_autoconfirm:
-                raise
-            return user_object(user, [repository.email_identity(user)])  # nobody learns that the e-mail had one
-        record(SecurityEvent.REGISTERED, subject=user.id)
+        async with self._database.session(AUTH_ADMIN) as session:
+            await once.claim(session)  # again: hashing takes its time, and should take no connection
+            owner, answer = await self._add(session, user, device)
+            await once.keep(session, owner, answer)
+        if owner == user.id:
+            record(SecurityEvent.REGISTERED, subject=user.id)
         return answer
 
     async def sign_up_anonymously(self, metadata: dict[str, Any], device: Device) -> Tokens:
@@ -200,11 +201,20 @@ class Accounts:
         """The secret was right: earlier mistakes no longer count."""
         await self._lockout.succeed(name, address)
 
-    async def _add(self, session: RlsSession, user: User, device: Device) -> Tokens | UserObject:
-        identities = await repository.add_user(session, user)
+    async def _add(self, session: RlsSession, user: User, device: Device) -> tuple[UUID | None, Tokens | UserObject]:
+        """The answer, and the account that the e-mail has from now on, or had: in as many round trips."""
+        try:
+            with repository.refusing_a_taken_email():
+                async with session.begin_nested():
+                    identities = await repository.add_user(session, user)
+        except EmailTaken:
+            if self._settings.email_autoconfirm:
+                raise
+            made_up = user_object(user, [repository.email_identity(user)])  # nobody learns that the e-mail had one
+            return await repository.find_owner(session, user.email), made_up
         if user.email_confirmed_at is None:
-            return user_object(user, identities)
-        return await self.issue(session, await sessions.begin(session, user, device, Method.PASSWORD))
+            return user.id, user_object(user, identities)
+        return user.id, await self.issue(session, await sessions.begin(session, user, device, Method.PASSWORD))
 
     def _new_user(self, form: NewAccount, hashed: str) -> User:
         now, is_confirmed = datetime.now(UTC), self._settings.email_autoconfirm

@@ -16,4 +16,5 @@ class IdempotencyKey(SQLModel, table=True):
     key_digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
     request_digest: bytes = Field(sa_type=LargeBinary)
     answer: bytes = Field(sa_type=LargeBinary)
+    is_sign_up: bool = False
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))

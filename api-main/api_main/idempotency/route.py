@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import Header, Request, Response, params
+from fastapi import Depends, Header, Request, Response, params
 from fastapi.routing import APIRoute
 
-from api_main.auth.dependencies import CurrentPrincipal, session_for
+from api_main.auth.afterwards import AFTERWARDS
+from api_main.auth.dependencies import CurrentPrincipal, CurrentSettings, session_for
+from api_main.auth.once import EACH_TIME, Once
 from api_main.auth.scopes import Scope
 from api_main.core.database import Database, RlsSession
 from api_main.core.i18n import _
@@ -14,6 +16,7 @@ from api_main.idempotency import service
 from api_main.idempotency.errors import InvalidIdempotencyKey
 from api_main.idempotency.keys import parse
 from api_main.idempotency.service import REPLAYED, AnsweredBefore, Attempt
+from api_main.idempotency.sign_up import SignUpOnce
 
 HEADER = "Idempotency-Key"
 UNGUESSABLE = 32  # characters: a UUID has more
@@ -34,6 +37,7 @@ KeyHeader = Annotated[
 class IdempotentRoute(APIRoute):
     """A route that answers a request which was answered before, or has its answer stored with what it has done.
 
+    What is to be done after the answer is done after each: nobody knows whether the first time came to it.
     FastAPI commits the session of `creation_for` when this handler has returned, and sends the answer after that.
     """
 
@@ -44,6 +48,7 @@ class IdempotentRoute(APIRoute):
             try:
                 response = await handle(request)
             except AnsweredBefore as before:
+                before.response.background = request.scope["state"].get(AFTERWARDS)
                 return before.response
             attempt: Attempt | None = request.scope["state"].get(ATTEMPT)
             if attempt is not None:
@@ -78,8 +83,23 @@ def creation_for(*scopes: Scope, get: Callable[..., Any] = get_creation) -> para
 
 async def require_unguessable_key(request: Request, _principal: CurrentPrincipal) -> None:
     """Where an answer holds a secret, the key under which it is stored must be as good as one."""
+    _parse_unguessable(request)
+
+
+async def get_sign_up(request: Request, settings: CurrentSettings, _key: KeyHeader = None) -> Once:
+    # Supabase Auth makes its accounts in transactions of its own: an answer could be lost, or tell of nothing.
+    secret = _parse_unguessable(request) if settings.is_standalone else None
+    return EACH_TIME if secret is None else SignUpOnce(await service.read(request, secret))
+
+
+CurrentSignUp = Annotated[Once, Depends(get_sign_up)]
+"""A sign-up in an `IdempotentRoute`, by somebody who has no identity yet."""
+
+
+def _parse_unguessable(request: Request) -> str | None:
     secret = parse(request.headers.getlist(HEADER))
     if secret is not None and len(secret) < UNGUESSABLE:
         raise InvalidIdempotencyKey(
             _("Use a random Idempotency-Key of at least {least} characters here.", least=UNGUESSABLE)
         )
+    return secret

@@ -10,6 +10,7 @@ from api_main.core.database import RlsSession
 from api_main.idempotency import repository
 from api_main.idempotency.errors import IdempotencyKeyReused, RequestRunning
 from api_main.idempotency.keys import Key
+from api_main.idempotency.repository import Claim
 
 REPLAYED = "Idempotency-Replayed"
 
@@ -22,16 +23,38 @@ class AnsweredBefore(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for, and the key that it came with."""
+
+    key: Key
+    digest: bytes
+
+    def settle(self, claim: Claim) -> None:
+        """Let nobody go on but the first.
+
+        Raises:
+            AnsweredBefore, RequestRunning, IdempotencyKeyReused
+        """
+        if not claim.is_claimed:
+            raise RequestRunning
+        if claim.answer is None:
+            return
+        if claim.request_digest != self.digest:
+            raise IdempotencyKeyReused
+        raise AnsweredBefore(_replayed(self.key.open(claim.answer)))
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The one request of all with this key that is being done."""
 
     session: RlsSession
-    key: Key
-    request_digest: bytes
+    asked: Asked
 
     async def keep(self, response: Response) -> None:
         """Have the answer stored in the transaction that has done the work."""
-        await repository.keep(self.session, self.key.digest, self.request_digest, self.key.seal(response))
+        key = self.asked.key
+        await repository.keep(self.session, key.digest, self.asked.digest, key.seal(response))
 
 
 async def begin(session: RlsSession, principal: Principal, request: Request, secret: str) -> Attempt:
@@ -40,17 +63,16 @@ async def begin(session: RlsSession, principal: Principal, request: Request, sec
     Raises:
         AnsweredBefore, RequestRunning, IdempotencyKeyReused
     """
-    key = Key(secret, request.method, request.scope["path"], str(principal.claims.get("token_id", "")))
+    asked = await read(request, secret, str(principal.claims.get("token_id", "")))
+    asked.settle(await repository.claim(session, asked.key.digest))
+    return Attempt(session, asked)
+
+
+async def read(request: Request, secret: str, token_id: str = "") -> Asked:
+    """`token_id` is that of the personal access token in use."""
+    key = Key(secret, request.method, request.scope["path"], token_id)
     media_type = request.headers.get("content-type", "").encode()
-    digest = key.request_digest(request.scope["query_string"], media_type, await request.body())
-    claim = await repository.claim(session, key.digest)
-    if not claim.is_claimed:
-        raise RequestRunning
-    if claim.answer is None:
-        return Attempt(session, key, digest)
-    if claim.request_digest != digest:
-        raise IdempotencyKeyReused
-    raise AnsweredBefore(_replayed(key.open(claim.answer)))
+    return Asked(key, key.request_digest(request.scope["query_string"], media_type, await request.body()))
 
 
 async def sweep(session: RlsSession) -> int:

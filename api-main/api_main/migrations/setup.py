@@ -18,7 +18,9 @@ PRELUDE = Path(__file__).with_name("standalone.sql")
 AFTER_MIGRATIONS = """
 grant auth_admin to api_main;
 grant usage on schema private to auth_admin;
-grant execute on function private.may_sign_in(uuid) to auth_admin;
+grant execute on function
+  private.may_sign_in(uuid), private.claim_sign_up_key(bytea), private.keep_sign_up(uuid, bytea, bytea, bytea)
+  to auth_admin;
 """
 
 # pgvector may have been installed since the migration that needs it.

@@ -24,6 +24,7 @@ from api_main.auth.errors import (
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.issuers import supabase_issuer_name
 from api_main.auth.lockout import Lockout
+from api_main.auth.once import Once
 from api_main.auth.repository import Scope
 from api_main.auth.service import NewAccount
 from api_main.auth.sessions import Device
@@ -69,6 +70,7 @@ class SupabaseAccounts:
         form: NewAccount,
         device: Device,
         later: Afterwards,  # noqa: ARG002 - Supabase Auth sends the mail itself
+        once: Once,  # noqa: ARG002 - and in a transaction of its own
     ) -> Tokens | UserObject:
         async with our_errors(REGISTERING):
             answer = await self._client(device).sign_up(

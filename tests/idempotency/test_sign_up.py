@@ -1,0 +1,304 @@
+"""A sign-up with a key: whoever sends it has no identity yet, and is answered as before all the same."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from api_main.core.settings import Settings
+from local_stack.postgres import EmbeddedPostgres
+from tests.auth.calls import AUTH, PASSWORD, bearer, new_email, read_me, refresh
+from tests.conftest import API_PASSWORD, NewPerson
+from tests.idempotency.client import is_replay, new_key
+from tests.idempotency.relay import relaying
+from tests.patience import eventually
+from tests.protocol.project import Project, running
+from tests.rls.serving import Service, serve
+from tests.tasks.client import error_of
+
+Admin = psycopg.Connection[Any]
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'api-main'"
+KEPT = """
+select k.key_digest, k.request_digest, k.answer from public.idempotency_keys k
+join auth.users u on u.id = k.owner_id where u.email = %s
+"""
+ACCOUNTS = """
+select count(distinct u.id), count(s.id) from auth.users u left join auth.sessions s on s.user_id = u.id
+where u.email = %s
+"""
+
+
+@pytest.fixture
+async def replica(settings: Settings) -> AsyncIterator[Service]:
+    """Another application on the same database."""
+    async with serve(settings) as service:
+        yield service
+
+
+@pytest.fixture
+async def confirming(settings: Settings) -> AsyncIterator[Project]:
+    """Where e-mails have to be confirmed."""
+    async with running(settings) as project:
+        yield project
+
+
+async def sign_up(
+    http: httpx.AsyncClient, email: str, key: str | None, password: str = PASSWORD, path: str = "register"
+) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await http.post(f"{AUTH}/{path}", json={"email": email, "password": password}, headers=headers)
+
+
+def kept(admin: Admin, email: str) -> list[tuple[bytes, ...]]:
+    return admin.execute(KEPT, (email,)).fetchall()
+
+
+def accounts_and_sessions(admin: Admin, email: str) -> tuple[int, int]:
+    row = admin.execute(ACCOUNTS, (email,)).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+@contextmanager
+def held(admin_url: str) -> Iterator[None]:
+    """Nobody makes an account meanwhile."""
+    with psycopg.connect(admin_url) as connection:
+        connection.execute("lock table auth.users in share mode")
+        yield
+
+
+async def waits(admin: Admin) -> bool:
+    return admin.execute(WAITING).fetchone() == (1,)
+
+
+async def test_a_sign_up_that_is_sent_again_gets_the_same_tokens(
+    client: httpx.AsyncClient, replica: Service, admin: Admin
+) -> None:
+    email, key = new_email(), new_key()
+    first = await sign_up(client, email, key)
+    assert (first.status_code, is_replay(first)) == (201, False)
+    for http in (client, replica.client):
+        again = await sign_up(http, email, key)
+        assert (again.status_code, again.content, is_replay(again)) == (201, first.content, True)
+        assert again.headers["Content-Type"] == first.headers["Content-Type"]
+    assert accounts_and_sessions(admin, email) == (1, 1)
+    tokens = first.json()["data"]
+    assert (await read_me(client, tokens["access_token"])).json()["data"]["email"] == email
+    assert (await refresh(client, tokens["refresh_token"])).status_code == 200
+    assert error_of(await sign_up(client, email, new_key())) == (409, "email_taken", "email")
+
+
+async def test_without_a_key_nothing_is_kept(client: httpx.AsyncClient, admin: Admin) -> None:
+    email = new_email()
+    assert (await sign_up(client, email, None)).status_code == 201
+    assert kept(admin, email) == []
+    assert error_of(await sign_up(client, email, None)) == (409, "email_taken", "email")
+
+
+async def test_a_key_is_for_one_sign_up(client: httpx.AsyncClient, admin: Admin) -> None:
+    email, another, key = new_email(), new_email(), new_key()
+    await sign_up(client, email, key)
+    for body in ((email, "another password"), (another, PASSWORD)):
+        refused = await sign_up(client, body[0], key, body[1])
+        assert error_of(refused) == (422, "idempotency_key_reused", "Idempotency-Key")
+    assert accounts_and_sessions(admin, another) == (0, 0)
+
+
+async def test_tokens_are_kept_under_a_good_key_alone(client: httpx.AsyncClient, admin: Admin) -> None:
+    email, key = new_email(), new_key()
+    for bad in ("x" * 31, "", "a, b" + "x" * 32):
+        assert error_of(await sign_up(client, email, bad)) == (400, "invalid_idempotency_key", "Idempotency-Key")
+    assert accounts_and_sessions(admin, email) == (0, 0)
+    tokens = (await sign_up(client, email, key)).json()["data"]
+    [row] = kept(admin, email)
+    stored = b"".join(row)
+    assert len(stored) > len(tokens["access_token"])
+    for secret in (key, tokens["access_token"], tokens["refresh_token"], PASSWORD, email):
+        assert secret.encode() not in stored
+
+
+async def test_twenty_at_once_at_two_replicas_make_one_account(
+    client: httpx.AsyncClient, replica: Service, admin: Admin
+) -> None:
+    email, key = new_email(), new_key()
+    answers = await asyncio.gather(*(sign_up((client, replica.client)[number % 2], email, key) for number in range(20)))
+    assert accounts_and_sessions(admin, email) == (1, 1)
+    done = [answer for answer in answers if answer.status_code == 201]
+    assert [is_replay(answer) for answer in done].count(False) == 1
+    assert len({answer.content for answer in done}) == 1
+    for answer in answers:
+        if answer.status_code != 201:
+            assert error_of(answer) == (409, "request_running", "Idempotency-Key")
+
+
+async def test_while_the_first_one_runs_the_others_do_not_wait(
+    client: httpx.AsyncClient, replica: Service, admin: Admin, admin_url: str
+) -> None:
+    email, key = new_email(), new_key()
+    with held(admin_url):
+        first = asyncio.create_task(sign_up(client, email, key))
+        await eventually(lambda: waits(admin))
+        for http in (client, replica.client):
+            running_already = await sign_up(http, email, key)
+            assert error_of(running_already) == (409, "request_running", "Idempotency-Key")
+            assert int(running_already.headers["Retry-After"]) >= 1
+    assert not is_replay(await first)
+    assert is_replay(await sign_up(replica.client, email, key))
+    assert accounts_and_sessions(admin, email) == (1, 1)
+
+
+async def test_a_sign_up_that_is_cut_off_frees_its_key(
+    client: httpx.AsyncClient, replica: Service, admin: Admin, admin_url: str
+) -> None:
+    email, key = new_email(), new_key()
+    with held(admin_url):
+        first = asyncio.create_task(sign_up(client, email, key))
+        await eventually(lambda: waits(admin))
+        first.cancel()
+        await asyncio.wait([first])
+    answer = await sign_up(replica.client, email, key)
+    assert (answer.status_code, is_replay(answer)) == (201, False)
+    assert accounts_and_sessions(admin, email) == (1, 1)
+
+
+async def test_a_sign_up_that_failed_may_be_mended_and_sent_again(client: httpx.AsyncClient, admin: Admin) -> None:
+    taken, email, key = new_email(), new_email(), new_key()
+    await sign_up(client, taken, None)
+    for _ in range(2):
+        assert error_of(await sign_up(client, taken, key)) == (409, "email_taken", "email")
+        assert error_of(await sign_up(client, email, key, "password1")) == (422, "weak_password", "password")
+    assert kept(admin, taken) == []
+    answers = [await sign_up(client, email, key) for _ in range(2)]
+    assert [(answer.status_code, is_replay(answer)) for answer in answers] == [(201, False), (201, True)]
+
+
+async def test_an_account_and_its_answer_are_committed_together(client: httpx.AsyncClient, admin: Admin) -> None:
+    email, key = f"at-commit-{new_email()}", new_key()
+    admin.execute("""
+      create function public.refuse() returns trigger language plpgsql as 'begin raise exception ''at commit''; end';
+      create constraint trigger refuse after insert on auth.users deferrable initially deferred
+        for each row when (new.email like 'at-commit-%') execute function public.refuse();
+    """)
+    try:
+        assert error_of(await sign_up(client, email, key)) == (500, "internal_error", None)
+    finally:
+        admin.execute("drop function public.refuse cascade")
+    assert accounts_and_sessions(admin, email) == (0, 0)
+    answers = [await sign_up(client, email, key) for _ in range(2)]
+    assert [(answer.status_code, is_replay(answer)) for answer in answers] == [(201, False), (201, True)]
+
+
+async def test_after_a_day_a_key_is_as_good_as_new(client: httpx.AsyncClient, admin: Admin) -> None:
+    email, key = new_email(), new_key()
+    await sign_up(client, email, key)
+    admin.execute(
+        "update public.idempotency_keys set expires_at = now() where key_digest = %s", kept(admin, email)[0][:1]
+    )
+    assert error_of(await sign_up(client, email, key)) == (409, "email_taken", "email")
+    other = new_email()
+    answers = [await sign_up(client, other, key) for _ in range(2)]
+    assert [(answer.status_code, is_replay(answer)) for answer in answers] == [(201, False), (201, True)]
+
+
+async def test_an_answer_goes_with_its_account(client: httpx.AsyncClient, admin: Admin) -> None:
+    email, key = new_email(), new_key()
+    first = await sign_up(client, email, key)
+    admin.execute("delete from auth.users where email = %s", (email,))
+    again = await sign_up(client, email, key)
+    assert (again.status_code, is_replay(again)) == (201, False)
+    assert again.json()["data"]["user"]["id"] != first.json()["data"]["user"]["id"]
+
+
+async def test_a_token_makes_no_difference(client: httpx.AsyncClient) -> None:
+    """Not even that of somebody who has used the same key for a task: it counts for one path."""
+    email, key = new_email(), new_key()
+    token = (await sign_up(client, email, key)).json()["data"]["access_token"]
+    headers = {**bearer(token), "Idempotency-Key": key}
+    assert not is_replay(await client.post("/api/v1/tasks", json={"title": "Only once"}, headers=headers))
+    form = {"email": email, "password": PASSWORD}
+    assert is_replay(await client.post(f"{AUTH}/register", json=form, headers=headers))
+
+
+async def test_nothing_else_of_accounts_takes_a_key(client: httpx.AsyncClient) -> None:
+    email, key = new_email(), new_key()
+    await sign_up(client, email, None)
+    answers = [await sign_up(client, email, key, path="login") for _ in range(2)]
+    assert [is_replay(answer) for answer in answers] == [False, False]
+    assert len({answer.json()["data"]["refresh_token"] for answer in answers}) == 2
+
+
+# Where e-mails have to be confirmed ------------------------------------------------------------------------------
+
+
+async def test_a_replay_does_not_tell_either_that_an_email_has_an_account(
+    confirming: Project, new_person: NewPerson, admin: Admin
+) -> None:
+    person = new_person()
+    for email in (person.email, new_email()):
+        key = new_key()
+        first, again = [await sign_up(confirming.http, email, key) for _ in range(2)]
+        assert (first.status_code, is_replay(first)) == (201, False)
+        assert (again.status_code, again.content, is_replay(again)) == (201, first.content, True)
+        assert first.json()["data"]["email"] == email
+        reused = await sign_up(confirming.http, email, key, "another password")
+        assert error_of(reused) == (422, "idempotency_key_reused", "Idempotency-Key")
+        assert len(kept(admin, email)) == 1
+        admin.execute("delete from auth.users where email = %s", (email,))
+        assert not is_replay(await sign_up(confirming.http, email, key))
+    assert len(confirming.mails(person.email)) == 1  # to whoever has it since it was deleted
+
+
+async def test_no_account_is_told_from_one_by_the_time_that_it_takes(
+    settings: Settings, postgres: EmbeddedPostgres, new_person: NewPerson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time comes from passwords, which are hashed either way, and from round trips to the database."""
+    direct = postgres.tcp_url(user="api_main", password=API_PASSWORD)
+    async with relaying(postgres.port) as (relay, port):
+        url = direct.replace(f":{postgres.port}/", f":{port}/")
+        # As behind a pooler nothing is prepared, which costs round trips of its own, whoever comes by.
+        one = {"database_url": url, "database_pool_max": 1, "database_transaction_pooler": True}
+        async with running(settings, **one) as project:
+
+            async def send(*_: object) -> None:
+                """After the answer, and so beside the question."""
+
+            monkeypatch.setattr(project.app.state.links, "send", send)
+            await sign_up(project.http, new_email(), None)  # the connection is there from now on
+
+            async def round_trips(email: str, key: str | None) -> int:
+                before = relay.round_trips
+                assert (await sign_up(project.http, email, key)).status_code == 201
+                return relay.round_trips - before
+
+            key = new_key()
+            known, unknown = new_person().email, new_email()
+            assert await round_trips(new_person().email, None) == await round_trips(new_email(), None)
+            assert await round_trips(known, key) == await round_trips(unknown, key[::-1])
+            assert await round_trips(known, key) == await round_trips(unknown, key[::-1])
+
+
+async def test_whoever_asks_again_gets_the_mail_that_the_first_answer_came_without(
+    confirming: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email, key = new_email(), new_key()
+
+    async def is_killed(*_: object) -> None:
+        """Before the mail is sent."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(confirming.app.state.links, "send", is_killed)
+        await sign_up(confirming.http, email, key)
+    assert confirming.mails(email) == []
+    assert is_replay(await sign_up(confirming.http, email, key))
+    assert len(confirming.mails(email)) == 1
+
+
+async def test_whoever_asks_again_soon_gets_one_mail(settings: Settings) -> None:
+    email, key = new_email(), new_key()
+    async with running(settings, mail_interval_seconds=60) as patient:
+        assert [is_replay(await sign_up(patient.http, email, key)) for _ in range(3)] == [False, True, True]
+        assert len(patient.mails(email)) == 1
