@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
+from tests.auth.calls import AUTH, PASSWORD
 from tests.people import Person
 
 TASKS = "/api/v1/tasks"
@@ -30,6 +31,11 @@ CREATED = "select (select count(*) from public.tasks where owner_id = %(owner)s)
  (select count(*) from public.jobs where owner_id = %(owner)s),\
  (select count(*) from public.api_tokens where owner_id = %(owner)s)"
 
+SIGN_UPS = """
+select k.key_digest, k.request_digest, k.answer from public.idempotency_keys k
+join auth.users u on u.id = k.owner_id where u.email = %s
+"""
+
 
 def new_key() -> str:
     return str(uuid4())
@@ -39,6 +45,17 @@ async def post(http: httpx.AsyncClient, person: Person, path: str, key: str | No
     chosen = {"Idempotency-Key": key} if key is not None else {}
     headers = {**person.headers, **options.pop("headers", {}), **chosen}
     return await http.post(path, headers=headers, **options)
+
+
+async def sign_up(
+    http: httpx.AsyncClient, email: str, key: str | None, password: str = PASSWORD, path: str = "register"
+) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await http.post(f"{AUTH}/{path}", json={"email": email, "password": password}, headers=headers)
+
+
+def kept(admin: psycopg.Connection[Any], email: str) -> list[tuple[bytes, ...]]:
+    return admin.execute(SIGN_UPS, (email,)).fetchall()
 
 
 def created(admin: psycopg.Connection[Any], person: Person) -> int:

@@ -10,22 +10,14 @@ import psycopg
 import pytest
 
 from api_main.core.settings import Settings
-from local_stack.postgres import EmbeddedPostgres
 from tests.auth.calls import AUTH, PASSWORD, bearer, new_email, read_me, refresh
-from tests.conftest import API_PASSWORD, NewPerson
-from tests.idempotency.client import is_replay, new_key
-from tests.idempotency.relay import relaying
+from tests.idempotency.client import is_replay, kept, new_key, sign_up
 from tests.patience import eventually
-from tests.protocol.project import Project, running
 from tests.rls.serving import Service, serve
 from tests.tasks.client import error_of
 
 Admin = psycopg.Connection[Any]
 WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'api-main'"
-KEPT = """
-select k.key_digest, k.request_digest, k.answer from public.idempotency_keys k
-join auth.users u on u.id = k.owner_id where u.email = %s
-"""
 ACCOUNTS = """
 select count(distinct u.id), count(s.id) from auth.users u left join auth.sessions s on s.user_id = u.id
 where u.email = %s
@@ -37,24 +29,6 @@ async def replica(settings: Settings) -> AsyncIterator[Service]:
     """Another application on the same database."""
     async with serve(settings) as service:
         yield service
-
-
-@pytest.fixture
-async def confirming(settings: Settings) -> AsyncIterator[Project]:
-    """Where e-mails have to be confirmed."""
-    async with running(settings) as project:
-        yield project
-
-
-async def sign_up(
-    http: httpx.AsyncClient, email: str, key: str | None, password: str = PASSWORD, path: str = "register"
-) -> httpx.Response:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    return await http.post(f"{AUTH}/{path}", json={"email": email, "password": password}, headers=headers)
-
-
-def kept(admin: Admin, email: str) -> list[tuple[bytes, ...]]:
-    return admin.execute(KEPT, (email,)).fetchall()
 
 
 def accounts_and_sessions(admin: Admin, email: str) -> tuple[int, int]:
@@ -229,76 +203,3 @@ async def test_nothing_else_of_accounts_takes_a_key(client: httpx.AsyncClient) -
     answers = [await sign_up(client, email, key, path="login") for _ in range(2)]
     assert [is_replay(answer) for answer in answers] == [False, False]
     assert len({answer.json()["data"]["refresh_token"] for answer in answers}) == 2
-
-
-# Where e-mails have to be confirmed ------------------------------------------------------------------------------
-
-
-async def test_a_replay_does_not_tell_either_that_an_email_has_an_account(
-    confirming: Project, new_person: NewPerson, admin: Admin
-) -> None:
-    person = new_person()
-    for email in (person.email, new_email()):
-        key = new_key()
-        first, again = [await sign_up(confirming.http, email, key) for _ in range(2)]
-        assert (first.status_code, is_replay(first)) == (201, False)
-        assert (again.status_code, again.content, is_replay(again)) == (201, first.content, True)
-        assert first.json()["data"]["email"] == email
-        reused = await sign_up(confirming.http, email, key, "another password")
-        assert error_of(reused) == (422, "idempotency_key_reused", "Idempotency-Key")
-        assert len(kept(admin, email)) == 1
-        admin.execute("delete from auth.users where email = %s", (email,))
-        assert not is_replay(await sign_up(confirming.http, email, key))
-    assert len(confirming.mails(person.email)) == 1  # to whoever has it since it was deleted
-
-
-async def test_no_account_is_told_from_one_by_the_time_that_it_takes(
-    settings: Settings, postgres: EmbeddedPostgres, new_person: NewPerson, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Time comes from passwords, which are hashed either way, and from round trips to the database."""
-    direct = postgres.tcp_url(user="api_main", password=API_PASSWORD)
-    async with relaying(postgres.port) as (relay, port):
-        url = direct.replace(f":{postgres.port}/", f":{port}/")
-        # As behind a pooler nothing is prepared, which costs round trips of its own, whoever comes by.
-        one = {"database_url": url, "database_pool_max": 1, "database_transaction_pooler": True}
-        async with running(settings, **one) as project:
-
-            async def send(*_: object) -> None:
-                """After the answer, and so beside the question."""
-
-            monkeypatch.setattr(project.app.state.links, "send", send)
-            await sign_up(project.http, new_email(), None)  # the connection is there from now on
-
-            async def round_trips(email: str, key: str | None) -> int:
-                before = relay.round_trips
-                assert (await sign_up(project.http, email, key)).status_code == 201
-                return relay.round_trips - before
-
-            key = new_key()
-            known, unknown = new_person().email, new_email()
-            assert await round_trips(new_person().email, None) == await round_trips(new_email(), None)
-            assert await round_trips(known, key) == await round_trips(unknown, key[::-1])
-            assert await round_trips(known, key) == await round_trips(unknown, key[::-1])
-
-
-async def test_whoever_asks_again_gets_the_mail_that_the_first_answer_came_without(
-    confirming: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    email, key = new_email(), new_key()
-
-    async def is_killed(*_: object) -> None:
-        """Before the mail is sent."""
-
-    with monkeypatch.context() as patched:
-        patched.setattr(confirming.app.state.links, "send", is_killed)
-        await sign_up(confirming.http, email, key)
-    assert confirming.mails(email) == []
-    assert is_replay(await sign_up(confirming.http, email, key))
-    assert len(confirming.mails(email)) == 1
-
-
-async def test_whoever_asks_again_soon_gets_one_mail(settings: Settings) -> None:
-    email, key = new_email(), new_key()
-    async with running(settings, mail_interval_seconds=60) as patient:
-        assert [is_replay(await sign_up(patient.http, email, key)) for _ in range(3)] == [False, True, True]
-        assert len(patient.mails(email)) == 1
