@@ -1,11 +1,15 @@
 """Users and tasks that a number names: every program of the benchmark can tell whose is what without asking."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import md5
+from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from api_main.auth.generate import generate_signing_key
 from api_main.core.settings import Settings
@@ -32,6 +36,11 @@ select md5('task ' || n)::uuid, md5('user ' || (n - 1) %% %(users)s + 1)::uuid, 
   case when n %% 3 > 0 then now() + n %% 1000 * interval '1 hour' end, made_at, made_at
 from generate_series(1, %(tasks)s) n,
   lateral (select (n - 1) / %(users)s as turn, now() - (%(tasks)s - n) * interval '1 second' as made_at) m
+"""
+INDEXES = """
+select i.indexname, i.indexdef from pg_indexes i
+where i.schemaname = 'public' and i.tablename = 'tasks'
+  and not exists (select from pg_constraint c where c.conname = i.indexname)
 """
 
 
@@ -61,9 +70,22 @@ def fill(admin_url: str, *, users: int, tasks: int) -> None:
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(USERS, {"users": users})
         admin.execute(SESSIONS, {"users": users})
-        admin.execute(TASKS, {"users": users, "tasks": tasks})
+        with _indexes_made_afterwards(admin):
+            admin.execute(TASKS, {"users": users, "tasks": tasks})
         admin.execute("vacuum (analyze)")
         admin.execute("checkpoint")
+
+
+@contextmanager
+def _indexes_made_afterwards(admin: psycopg.Connection[tuple[Any, ...]]) -> Iterator[None]:
+    """Made of all tasks at once, they take a fraction of the time."""
+    indexes = admin.execute(INDEXES).fetchall()
+    for name, _definition in indexes:
+        admin.execute(sql.SQL("drop index {}").format(sql.Identifier("public", name)))
+    yield
+    admin.execute("set maintenance_work_mem = '512MB'")
+    for _name, definition in indexes:
+        admin.execute(definition.encode())
 
 
 def new_signing_keys() -> str:
