@@ -72,11 +72,10 @@ end $$;
 comment on function private.record_live_events() is 'Trigger: write down what a statement has changed, for the owners.';
 
 -- The first event of a transaction numbers all of them, feed by feed in one order, so that no two transactions wait for
--- each other. An account that is being deleted has no feed any more.
+-- each other. An account that is being deleted has no feed any more. By the indexes: plans are made while the tables are
+-- small, and a statement may change rows of a hundred thousand accounts.
 create function private.number_live_events() returns trigger
-language plpgsql security definer set search_path = '' as $$
-declare
-  feed record;
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if not exists (
     select from public.live_events
@@ -84,26 +83,24 @@ begin
   ) then
     return null;
   end if;
-  for feed in
-    insert into public.live_feeds as known (owner_id, last_id)
-    select e.owner_id, sum(coalesce(cardinality(e.subjects), 1))
-    from public.live_events e join auth.users u on u.id = e.owner_id
-    where e.transaction = new.transaction and e.last_id is null
-    group by e.owner_id order by e.owner_id
-    on conflict (owner_id) do update set last_id = known.last_id + excluded.last_id
-    returning known.owner_id, known.last_id
-  loop
-    update public.live_events e
-    set last_id = feed.last_id - c.later, created_at = clock_timestamp()
-    from (
-      select number, sum(coalesce(cardinality(subjects), 1)) over (order by number desc)
-        - coalesce(cardinality(subjects), 1) as later
-      from public.live_events
-      where transaction = new.transaction and owner_id = feed.owner_id and last_id is null
-    ) c
-    where e.transaction = new.transaction and e.number = c.number;
-    perform pg_notify('live_events', feed.owner_id || ' ' || feed.last_id);
-  end loop;
+  insert into public.live_feeds as known (owner_id, last_id)
+  select e.owner_id, sum(coalesce(cardinality(e.subjects), 1))
+  from public.live_events e join auth.users u on u.id = e.owner_id
+  where e.transaction = new.transaction and e.last_id is null
+  group by e.owner_id order by e.owner_id
+  on conflict (owner_id) do update set last_id = known.last_id + excluded.last_id;
+  update public.live_events e
+  set last_id = f.last_id - c.later, created_at = clock_timestamp()
+  from (
+    select number, owner_id, sum(coalesce(cardinality(subjects), 1)) over (partition by owner_id order by number desc)
+      - coalesce(cardinality(subjects), 1) as later
+    from public.live_events
+    where transaction = new.transaction and last_id is null
+  ) c join public.live_feeds f on f.owner_id = c.owner_id
+  where e.transaction = new.transaction and e.number = c.number;
+  perform pg_notify('live_events', f.owner_id || ' ' || f.last_id)
+  from (select distinct owner_id from public.live_events where transaction = new.transaction) c
+    join public.live_feeds f on f.owner_id = c.owner_id;
   delete from public.live_events where transaction = new.transaction and last_id is null;
   return null;
 end $$;
