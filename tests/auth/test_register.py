@@ -36,7 +36,7 @@ async def test_a_new_account_is_signed_in_at_once(client: httpx.AsyncClient, adm
     assert (identity["user_id"], identity["provider"], identity["email"]) == (user["id"], "email", email)
     profile = (await read_me(client, tokens["access_token"])).json()["data"]
     assert (profile["id"], profile["email"], profile["full_name"]) == (tokens["user"]["id"], email, "Grace Hopper")
-    assert (profile["is_active"], profile["is_superuser"], profile["locale"]) == (True, False, "en")
+    assert (profile["is_active"], profile["is_superuser"], profile["locale"]) == (True, False, None)
 
 
 async def test_an_account_has_the_rows_that_supabase_auth_would_give_it(
