@@ -70,9 +70,11 @@ def describe_limits(app: FastAPI) -> None:
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _add_limits(generate())
-        return generate()
+        known = app.openapi_schema
+        document = generate()
+        if document is not known:
+            _add_limits(document)
+        return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
