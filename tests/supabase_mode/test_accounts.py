@@ -200,6 +200,17 @@ async def test_a_wrong_password_changes_nothing(
     assert not calls.change.called
 
 
+async def test_an_outage_counts_as_no_guess_at_the_present_password(
+    api: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person
+) -> None:
+    calls = Password(supabase, ada)
+    calls.proof.mock(return_value=project.gateway(502))
+    for _ in range(11):
+        assert error_of(await change_password(api, ada)) == (503, "auth_unavailable")
+    Password(supabase, ada)
+    assert (await change_password(api, ada)).status_code == 204
+
+
 async def test_the_session_that_proved_the_password_ends_if_the_change_fails(
     api: httpx.AsyncClient, supabase: respx.MockRouter, ada: Person
 ) -> None:

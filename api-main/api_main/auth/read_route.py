@@ -156,10 +156,9 @@ def _input(name: str, hint: Any) -> Extract:
     if any(isinstance(mark, params.Query) for mark in marks):
         return _from_query(kind)
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
-    for mark in marks:
-        if isinstance(mark, params.Header):
-            header = mark.alias or name.replace("_", "-")
-            return lambda request: _checked(adapter.validate_python, request.headers.get(header), "header", header)
+    header = next((mark.alias or name.replace("_", "-") for mark in marks if isinstance(mark, params.Header)), None)
+    if header is not None:
+        return lambda request: _checked(adapter.validate_python, request.headers.get(header), "header", header)
     return lambda request: _checked(adapter.validate_python, request.path_params[name], "path", name)
 
 
