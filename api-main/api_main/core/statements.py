@@ -6,7 +6,6 @@ Texts of statements hold `$1` or `%(name)s` where a parameter goes. Parameters a
 import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any
 
 import structlog
@@ -41,13 +40,11 @@ class Observed(Step):
     def _new_span(self) -> AbstractContextManager[None]:
         return tracing.span("query", SpanKind.CLIENT, **self._attributes())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        _SECONDS[self._door].observe(self.seconds)
-        if self._slow is not None and self.seconds >= self._slow:
-            self._tell(self.seconds, kind)
+    def _add_up(self, seconds: float, kind: type[BaseException] | None) -> None:
+        super()._add_up(seconds, kind)
+        _SECONDS[self._door].observe(seconds)
+        if self._slow is not None and seconds >= self._slow:
+            self._tell(seconds, kind)
 
     def _tell(self, seconds: float, kind: type[BaseException] | None) -> None:
         SLOW_STATEMENTS.labels(self._door).inc()

@@ -41,7 +41,7 @@ def tell_caller() -> None:
 class Step:
     """A part of a request: its time is added up, and it is a span where somebody traces."""
 
-    __slots__ = ("_part", "_span", "_started", "seconds")
+    __slots__ = ("_part", "_span", "_started")
 
     def __init__(self, part: str) -> None:
         self._part = part
@@ -58,8 +58,10 @@ class Step:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.seconds = time.perf_counter() - self._started
-        if (timings := current_timings.get()) is not None:
-            timings.parts[self._part] += self.seconds
+        self._add_up(time.perf_counter() - self._started, kind)
         if self._span is not None:
             self._span.__exit__(kind, error, trace)
+
+    def _add_up(self, seconds: float, kind: type[BaseException] | None) -> None:  # noqa: ARG002 - for those who tell it
+        if (timings := current_timings.get()) is not None:
+            timings.parts[self._part] += seconds
