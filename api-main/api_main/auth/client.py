@@ -11,6 +11,7 @@ from api_main.auth.personal_tokens.verifier import PREFIX, PersonalTokenVerifier
 from api_main.auth.principal import Principal
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.limits.limiter import Client
+from api_main.core.raw_headers import first
 from api_main.core.settings import Settings
 
 AUTHORIZATION = b"authorization"
@@ -66,7 +67,7 @@ def network_of(host: str) -> str:
 
 
 def _bearer(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == AUTHORIZATION:
-            return value[len(BEARER) :].strip().decode("latin-1") if value[: len(BEARER)].lower() == BEARER else None
-    return None
+    value = first(scope["headers"], AUTHORIZATION)
+    if value is None or value[: len(BEARER)].lower() != BEARER:
+        return None
+    return value[len(BEARER) :].strip().decode("latin-1")

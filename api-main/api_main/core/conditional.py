@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-RawHeaders = list[tuple[bytes, bytes]]
+from api_main.core.raw_headers import RawHeaders, first
 
 # What a 304 does not say (RFC 9110, section 15.4.5).
 OF_THE_CONTENT = {b"content-length", b"content-type", b"content-encoding", b"content-language"}
@@ -19,7 +19,9 @@ class ConditionalGet:
         self.app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        known = _if_none_match(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        known = (
+            first(scope["headers"], b"if-none-match") if scope["type"] == "http" and scope["method"] == "GET" else None
+        )
         if known is None:
             return self.app(scope, receive, send)
         return self._answer(known, scope, receive, send)
@@ -88,18 +90,14 @@ class PublicDocuments:
         await self.app(scope, receive, keep)
         if begun.get("status") == 200:
             headers = [*begun["headers"], (b"etag", f'"{sha256(body).hexdigest()[:32]}"'.encode())]
-            if not any(name == b"cache-control" for name, _value in headers):
+            if first(headers, b"cache-control") is None:
                 headers.append((b"cache-control", self._paths[path].encode()))
             self._kept[path] = _Document(headers, bytes(body))
 
 
-def _if_none_match(scope: Scope) -> bytes | None:
-    return next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
-
-
 def _matches(known: bytes, headers: RawHeaders) -> bool:
     """Compared weakly: whether it may be sent compressed does not matter here."""
-    tag = next((value for name, value in headers if name == b"etag"), None)
+    tag = first(headers, b"etag")
     if tag is None:
         return False
     tags = {each.strip().removeprefix(b"W/") for each in known.split(b",")}

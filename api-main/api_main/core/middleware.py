@@ -6,9 +6,8 @@ What has nothing to await itself is no coroutine function: each would stay for a
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection
 from secrets import token_hex
-from typing import cast
 
 import structlog
 from starlette.datastructures import Headers
@@ -24,6 +23,7 @@ from api_main.core.errors import BadRequest, TimedOut
 from api_main.core.i18n import Audience, current_audience
 from api_main.core.logging import request_facts
 from api_main.core.metrics import METER, UNMATCHED
+from api_main.core.raw_headers import first
 from api_main.core.settings import Settings
 from api_main.core.timings import Timings, current_timings
 
@@ -63,7 +63,6 @@ class RequestContext:
         self.tells_timings = settings.server_timing
         headers = SECURITY_HEADERS | ({"strict-transport-security": STRICT_TRANSPORT} if settings.is_production else {})
         self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self.names = frozenset(name for name, _value in self.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -110,16 +109,13 @@ class RequestContext:
         if b"etag" in given and b"cache-control" not in given:
             headers += OF_ONES_OWN
             given |= OF_ONES_OWN
-        headers += self.headers if self.names.isdisjoint(given) else self._missing(given)
+        headers += [header for header in self.headers if header[0] not in given]
         headers.append((b"x-request-id", request_id.encode()))
         if timings is not None:
             headers.append((b"server-timing", timings))
             if ALLOW_ORIGIN in given:  # a script may read them that may read the answer
                 headers.append((b"timing-allow-origin", given[ALLOW_ORIGIN]))
         message["headers"] = headers
-
-    def _missing(self, given: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-        return [header for header in self.headers if header[0] not in given]
 
 
 def _language_headers(language: str) -> list[tuple[bytes, bytes]]:
@@ -131,7 +127,7 @@ class CrossOrigin(CORSMiddleware):
     """Starlette's, for requests that name an origin. Answers to others only say that the origin would matter."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _header(scope, b"origin") is not None:
+        if scope["type"] != "http" or first(scope["headers"], b"origin") is not None:
             await super().__call__(scope, receive, send)
             return
 
@@ -249,27 +245,20 @@ class BodyLimit:
 
 def _has_body(scope: Scope) -> bool:
     """Whether a body follows (RFC 9112, section 6.3)."""
-    return _header(scope, b"content-length") is not None or _header(scope, b"transfer-encoding") is not None
+    headers = scope["headers"]
+    return first(headers, b"content-length") is not None or first(headers, b"transfer-encoding") is not None
 
 
 def _declared_length(scope: Scope) -> float:
     """The Content-Length; 0 without one. One with more digits than Python converts is longer than any limit."""
-    length = _header(scope, b"content-length") or b""
+    length = first(scope["headers"], b"content-length") or b""
     if not length.isdigit():
         return 0
     return int(length) if len(length) < 20 else float("inf")
 
 
 def _request_id(scope: Scope) -> str:
-    given = _header(scope, b"x-request-id")
+    given = first(scope["headers"], b"x-request-id")
     if given is not None and SANE_REQUEST_ID.fullmatch(given):
         return given.decode()
     return token_hex(16)
-
-
-def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    """A header's first value, by the shortest way: this runs several times in each request."""
-    for name, value in scope["headers"]:
-        if name == wanted:
-            return cast("bytes", value)
-    return None

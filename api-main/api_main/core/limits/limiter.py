@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 
 from api_main.core.limits.declarations import Limit
 from api_main.core.limits.storages import Count, CountingStorage, ProcessStorage, SharedStorage, Window
+from api_main.core.raw_headers import RawHeaders
 from api_main.core.redis import RedisAway, RedisServer
 
 T = TypeVar("T")
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Client(NamedTuple):
