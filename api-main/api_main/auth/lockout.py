@@ -34,12 +34,14 @@ class Lockout:
 
     async def succeed(self, name: str, address: str | None = None) -> None:
         await self._limiter.clear(_named(name), self._by_name)
-        if address is not None:
-            await self._limiter.give_back(_at(address), self._by_address)
+        await self._give_back(address)
 
     async def withdraw(self, name: str, address: str | None = None) -> None:
         """Take the last attempt back: nobody knows how it would have ended."""
         await self._limiter.give_back(_named(name), self._by_name)
+        await self._give_back(address)
+
+    async def _give_back(self, address: str | None) -> None:
         if address is not None:
             await self._limiter.give_back(_at(address), self._by_address)
 
