@@ -30,6 +30,7 @@ from api_main.core.timings import Timings, current_timings
 log = structlog.get_logger()
 
 LARGEST_BODY = 16 * 1024 * 1024  # for routes that take many things at once; all others take `max_body_bytes`
+NOTICE_SECONDS = 1.0  # in which a stream is told that its client has gone
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 
 # https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
@@ -203,7 +204,9 @@ class HeadAsGet:
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
-                await send({"type": "http.response.body"})  # and a stream learns that nobody reads on
+                await send({"type": "http.response.body"})
+            elif message.get("more_body"):  # a stream learns that nobody reads on, before it goes on
+                await asyncio.sleep(NOTICE_SECONDS)
 
         return self.app({**scope, "method": "GET"}, receive, send_head)
 
