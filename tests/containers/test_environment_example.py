@@ -1,6 +1,7 @@
 """`.env.example` documents every variable, and shows its default."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,21 +31,21 @@ DEFAULTS = {
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of somebody who takes every # away."""
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file of somebody who takes every # away, and has nothing else in their environment."""
     file = tmp_path_factory.mktemp("copied") / ".env"
     file.write_text("\n".join(f"{name}={value}" for name, value in SHOWN.items()), encoding="utf-8")
-    return file
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SHOWN:
+            patch.delenv(name, raising=False)
+        yield file
 
 
 @pytest.fixture(scope="module")
 def settings(copied: Path) -> WorkerSettings:
     """Their settings."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in SHOWN:
-            patch.delenv(name, raising=False)
-        Settings(_env_file=copied)
-        return WorkerSettings(_env_file=copied)
+    Settings(_env_file=copied)
+    return WorkerSettings(_env_file=copied)
 
 
 def test_every_variable_is_documented_and_nothing_else() -> None:
@@ -71,9 +72,7 @@ def test_every_value_that_is_shown_is_accepted(settings: WorkerSettings) -> None
     assert settings.supabase_url
 
 
-def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in SHOWN:
-        monkeypatch.delenv(name, raising=False)
+def test_what_is_shown_for_api_gpu_is_accepted_and_its_default(copied: Path) -> None:
     shown = GpuSettings(_env_file=copied)
     ours = {name: field.default for name, field in GpuSettings.model_fields.items() if field.default is not None}
     assert {name: getattr(shown, name) for name in ours} == ours

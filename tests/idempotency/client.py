@@ -1,11 +1,13 @@
 """Requests with an Idempotency-Key, and what became of them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import httpx
 import psycopg
+from psycopg import sql
 
 from tests.auth.calls import AUTH, PASSWORD
 from tests.people import Person
@@ -31,6 +33,7 @@ CREATED = "select (select count(*) from public.tasks where owner_id = %(owner)s)
  (select count(*) from public.jobs where owner_id = %(owner)s),\
  (select count(*) from public.api_tokens where owner_id = %(owner)s)"
 
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'api-main'"
 SIGN_UPS = """
 select k.key_digest, k.request_digest, k.answer from public.idempotency_keys k
 join auth.users u on u.id = k.owner_id where u.email = %s
@@ -64,6 +67,19 @@ def created(admin: psycopg.Connection[Any], person: Person) -> int:
     assert row is not None
     total: int = sum(row)
     return total
+
+
+@contextmanager
+def held(admin_url: str, table: LiteralString) -> Iterator[None]:
+    """Nobody writes to a table meanwhile."""
+    with psycopg.connect(admin_url) as connection:
+        connection.execute(sql.SQL("lock table {} in share mode").format(sql.SQL(table)))
+        yield
+
+
+async def waits(admin: psycopg.Connection[Any]) -> bool:
+    """Whether a request has come to what is held."""
+    return admin.execute(WAITING).fetchone() == (1,)
 
 
 def is_replay(answer: httpx.Response) -> bool:

@@ -1,18 +1,15 @@
 """One request with a key, sent often and at once, to several replicas: it is done once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
-import pytest
 
 from api_main.core.settings import Settings
 from local_stack.postgres import EmbeddedPostgres
 from tests.conftest import API_PASSWORD
-from tests.idempotency.client import TASKS, created, is_replay, new_key, post
+from tests.idempotency.client import TASKS, created, held, is_replay, new_key, post, waits
 from tests.idempotency.relay import relaying
 from tests.jobs.working import worker_settings, working
 from tests.patience import eventually
@@ -22,26 +19,6 @@ from tests.tasks.client import error_of
 
 Admin = psycopg.Connection[Any]
 FORM = {"title": "Only once"}
-WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'api-main'"
-
-
-@pytest.fixture
-async def replica(settings: Settings) -> AsyncIterator[Service]:
-    """Another application on the same database."""
-    async with serve(settings) as service:
-        yield service
-
-
-@contextmanager
-def held(admin_url: str) -> Iterator[None]:
-    """Nobody writes a task meanwhile."""
-    with psycopg.connect(admin_url) as connection:
-        connection.execute("lock table public.tasks in share mode")
-        yield
-
-
-async def waits(admin: Admin) -> bool:
-    return admin.execute(WAITING).fetchone() == (1,)
 
 
 async def test_fifty_at_once_at_two_replicas_create_one_task(
@@ -69,7 +46,7 @@ async def test_while_the_first_one_runs_the_others_do_not_wait(
     client: httpx.AsyncClient, replica: Service, admin: Admin, admin_url: str, ada: Person, bob: Person
 ) -> None:
     key = new_key()
-    with held(admin_url):
+    with held(admin_url, "public.tasks"):
         first = asyncio.create_task(post(client, ada, TASKS, key, json=FORM))
         await eventually(lambda: waits(admin))
         for http in (client, replica.client):
@@ -85,7 +62,7 @@ async def test_a_request_that_is_cut_off_frees_its_key(
     client: httpx.AsyncClient, replica: Service, admin: Admin, admin_url: str, ada: Person
 ) -> None:
     key = new_key()
-    with held(admin_url):
+    with held(admin_url, "public.tasks"):
         first = asyncio.create_task(post(client, ada, TASKS, key, json=FORM))
         await eventually(lambda: waits(admin))
         first.cancel()

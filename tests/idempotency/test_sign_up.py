@@ -1,34 +1,24 @@
 """A sign-up with a key: whoever sends it has no identity yet, and is answered as before all the same."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import psycopg
-import pytest
 
-from api_main.core.settings import Settings
 from tests.auth.calls import AUTH, PASSWORD, bearer, new_email, read_me, refresh
-from tests.idempotency.client import is_replay, kept, new_key, sign_up
+from tests.idempotency.client import held, is_replay, kept, new_key, sign_up, waits
 from tests.patience import eventually
-from tests.rls.serving import Service, serve
+from tests.rls.serving import Service
 from tests.tasks.client import error_of
 
 Admin = psycopg.Connection[Any]
-WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'api-main'"
 ACCOUNTS = """
 select count(distinct u.id), count(s.id) from auth.users u left join auth.sessions s on s.user_id = u.id
 where u.email = %s
 """
-
-
-@pytest.fixture
-async def replica(settings: Settings) -> AsyncIterator[Service]:
-    """Another application on the same database."""
-    async with serve(settings) as service:
-        yield service
 
 
 def accounts_and_sessions(admin: Admin, email: str) -> tuple[int, int]:
@@ -37,16 +27,15 @@ def accounts_and_sessions(admin: Admin, email: str) -> tuple[int, int]:
     return row[0], row[1]
 
 
-@contextmanager
-def held(admin_url: str) -> Iterator[None]:
-    """Nobody makes an account meanwhile."""
-    with psycopg.connect(admin_url) as connection:
-        connection.execute("lock table auth.users in share mode")
-        yield
-
-
-async def waits(admin: Admin) -> bool:
-    return admin.execute(WAITING).fetchone() == (1,)
+@asynccontextmanager
+async def begun(
+    client: httpx.AsyncClient, admin: Admin, admin_url: str, email: str, key: str
+) -> AsyncIterator[asyncio.Task[httpx.Response]]:
+    """A sign-up that comes to no end meanwhile."""
+    with held(admin_url, "auth.users"):
+        first = asyncio.create_task(sign_up(client, email, key))
+        await eventually(lambda: waits(admin))
+        yield first
 
 
 async def test_a_sign_up_that_is_sent_again_gets_the_same_tokens(
@@ -113,9 +102,7 @@ async def test_while_the_first_one_runs_the_others_do_not_wait(
     client: httpx.AsyncClient, replica: Service, admin: Admin, admin_url: str
 ) -> None:
     email, key = new_email(), new_key()
-    with held(admin_url):
-        first = asyncio.create_task(sign_up(client, email, key))
-        await eventually(lambda: waits(admin))
+    async with begun(client, admin, admin_url, email, key) as first:
         for http in (client, replica.client):
             running_already = await sign_up(http, email, key)
             assert error_of(running_already) == (409, "request_running", "Idempotency-Key")
@@ -129,9 +116,7 @@ async def test_a_sign_up_that_is_cut_off_frees_its_key(
     client: httpx.AsyncClient, replica: Service, admin: Admin, admin_url: str
 ) -> None:
     email, key = new_email(), new_key()
-    with held(admin_url):
-        first = asyncio.create_task(sign_up(client, email, key))
-        await eventually(lambda: waits(admin))
+    async with begun(client, admin, admin_url, email, key) as first:
         first.cancel()
         await asyncio.wait([first])
     answer = await sign_up(replica.client, email, key)
