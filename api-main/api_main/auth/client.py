@@ -6,16 +6,13 @@ from typing import Any
 
 from starlette.types import Scope
 
+from api_main.auth.bearer import bearer_token
 from api_main.auth.errors import InvalidToken, KeysUnavailable
 from api_main.auth.personal_tokens.verifier import PREFIX, PersonalTokenVerifier
 from api_main.auth.principal import Principal
 from api_main.auth.verifier import TokenVerifier
 from api_main.core.limits.limiter import Client
-from api_main.core.raw_headers import first
 from api_main.core.settings import Settings
-
-AUTHORIZATION = b"authorization"
-BEARER = b"bearer "
 
 
 class Clients:
@@ -27,7 +24,7 @@ class Clients:
 
     async def identify(self, scope: Scope) -> Client:
         """The client of a request or a WebSocket."""
-        token = _bearer(scope)
+        token = bearer_token(scope)
         if token is None:
             return by_address(scope)
         if token.startswith(PREFIX):
@@ -64,10 +61,3 @@ def network_of(host: str) -> str:
         return str(IPv6Network((host.partition("%")[0], 64), strict=False))
     except ValueError:
         return host
-
-
-def _bearer(scope: Scope) -> str | None:
-    value = first(scope["headers"], AUTHORIZATION)
-    if value is None or value[: len(BEARER)].lower() != BEARER:
-        return None
-    return value[len(BEARER) :].strip().decode("latin-1")

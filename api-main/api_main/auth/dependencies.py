@@ -5,11 +5,12 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, params
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.security import SecurityScopes
 from starlette.datastructures import State
 
 from api_main.auth import repository
 from api_main.auth.account_service import AccountService, Caller
+from api_main.auth.bearer import BearerToken
 from api_main.auth.errors import (
     InsufficientScope,
     InvalidToken,
@@ -58,12 +59,6 @@ CurrentAccounts = Annotated[Accounts, resource("accounts")]
 CurrentAccountService = Annotated[AccountService, resource("account_service")]
 """The accounts, whoever keeps them."""
 
-bearer = HTTPBearer(
-    bearerFormat="JWT",
-    auto_error=False,
-    description="An access token of this API, of Supabase Auth or of a trusted issuer",
-)
-
 
 async def verify(state: State, token: str) -> Principal:
     """The principal of a token of any kind.
@@ -80,15 +75,11 @@ async def verify(state: State, token: str) -> Principal:
         raise
 
 
-async def get_verified_principal(
-    request: Request,
-    needed: SecurityScopes,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> Principal:
-    if credentials is None:
+async def get_verified_principal(request: Request, needed: SecurityScopes, token: BearerToken) -> Principal:
+    if token is None:
         raise Unauthenticated
     with Step(AUTH):
-        principal = await verify(request.app.state, credentials.credentials)
+        principal = await verify(request.app.state, token)
     tell_caller()
     # A route that names no scope is beyond every personal token.
     if principal.scopes is not None and not (needed.scopes and principal.scopes.issuperset(needed.scopes)):
@@ -162,13 +153,9 @@ CurrentReader = Annotated[RlsReader, reader_for()]
 RenewReader = Callable[[], Awaitable[RlsReader]]
 
 
-async def get_renewed_reader(
-    request: Request,
-    needed: SecurityScopes,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> RenewReader:
+async def get_renewed_reader(request: Request, needed: SecurityScopes, token: BearerToken) -> RenewReader:
     async def renew() -> RlsReader:
-        return await get_reader(request, await get_verified_principal(request, needed, credentials))
+        return await get_reader(request, await get_verified_principal(request, needed, token))
 
     return renew
 
@@ -201,12 +188,9 @@ async def get_device(request: Request) -> Device:
 CurrentDevice = Annotated[Device, Depends(get_device)]
 
 
-async def get_live_caller(
-    principal: LivePrincipal,
-    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
-    device: CurrentDevice,
-) -> Caller:
-    return Caller(principal, credentials.credentials, device)
+async def get_live_caller(principal: LivePrincipal, token: BearerToken, device: CurrentDevice) -> Caller:
+    assert token is not None  # or there would be no principal
+    return Caller(principal, token, device)
 
 
 LiveCaller = Annotated[Caller, Depends(get_live_caller)]

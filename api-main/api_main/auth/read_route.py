@@ -15,7 +15,8 @@ from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api_main.auth.dependencies import bearer, get_verified_principal
+from api_main.auth.bearer import bearer_token
+from api_main.auth.dependencies import get_verified_principal
 from api_main.auth.principal import Principal
 from api_main.core.error_handlers import HANDLED, answer
 from service_wire import tracing
@@ -42,7 +43,7 @@ class ReadRoute(APIRoute):
 
     async def read(self, request: Request) -> Response:
         takes = self._signature
-        principal = await get_verified_principal(request, takes.needed, await bearer(request))
+        principal = await get_verified_principal(request, takes.needed, bearer_token(request.scope))
         arguments: dict[str, Any] = {takes.caller: await takes.become(request, principal)}
         for name, extract in takes.inputs.items():
             arguments[name] = extract(request)

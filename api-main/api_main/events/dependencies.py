@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import Header, Request, params
 from starlette.datastructures import State
 
-from api_main.auth.dependencies import VerifiedPrincipal, bearer
+from api_main.auth.bearer import bearer_token
+from api_main.auth.dependencies import VerifiedPrincipal
 from api_main.auth.principal import Principal
 from api_main.auth.scopes import Scope
 from api_main.auth.watching import look_again
@@ -76,10 +77,10 @@ class Caller:
 
 
 async def get_live_caller(request: Request, principal: VerifiedPrincipal) -> Caller:
-    state, credentials = request.app.state, await bearer(request)
-    assert credentials is not None  # or there would be no principal
+    state, token = request.app.state, bearer_token(request.scope)
+    assert token is not None  # or there would be no principal
     await state.revocations.check(principal)
-    return Caller(state, principal, credentials.credentials)
+    return Caller(state, principal, token)
 
 
 def live_for(*scopes: Scope) -> params.Security:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials
 
 from api_main.auth.account_changes import AccountChanges
 from api_main.auth.admin_links import AdminLinks
 from api_main.auth.administration import Administration
 from api_main.auth.api_keys import ApiKeys, KeyKind
-from api_main.auth.dependencies import CurrentAccounts, bearer
+from api_main.auth.bearer import BearerToken
+from api_main.auth.dependencies import CurrentAccounts
 from api_main.auth.errors import InvalidToken, SessionEnded
 from api_main.auth.events import SecurityEvent, record
 from api_main.auth.issuers import own_issuer_name
@@ -34,8 +34,6 @@ REFUSALS: Mapping[SessionState, type[ApiError]] = {
     SessionState.BANNED: CallerBanned,
 }
 
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-
 
 async def check_key(request: Request, apikey: Annotated[str | None, Header()] = None) -> KeyKind | None:
     """The kind of the `apikey` header: none may be sent, but not a wrong one."""
@@ -49,11 +47,10 @@ async def check_key(request: Request, apikey: Annotated[str | None, Header()] = 
     raise ProtocolError(INVALID_KEY)
 
 
-async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAccounts) -> Principal:
+async def get_caller(request: Request, token: BearerToken, accounts: CurrentAccounts) -> Principal:
     """The user of the bearer token, whose session and account are looked up at each call."""
-    if credentials is None:
+    if token is None:
         raise Unauthenticated
-    token = credentials.credentials
     keys: ApiKeys = request.app.state.api_keys
     if keys.kind(token) is not None:
         raise ProtocolError(NO_SUBJECT)
@@ -73,11 +70,10 @@ async def get_caller(request: Request, credentials: Bearer, accounts: CurrentAcc
 
 
 async def require_admin(
-    request: Request, kind: Annotated[KeyKind | None, Depends(check_key)], credentials: Bearer
+    request: Request, kind: Annotated[KeyKind | None, Depends(check_key)], token: BearerToken
 ) -> None:
     """Let in who holds a secret key, as `apikey` or as bearer, or a token of the role `service_role`."""
     keys: ApiKeys = request.app.state.api_keys
-    token = credentials.credentials if credentials else None
     if token is None and kind is None:
         raise Unauthenticated
     if KeyKind.SECRET in {kind, keys.kind(token or "")} or (token and await _is_service_token(request, token)):
