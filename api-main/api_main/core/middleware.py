@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Collection
-from secrets import token_hex
+from random import getrandbits
 
 import structlog
 from starlette.datastructures import Headers
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_main.core.deadline import Deadline
 from api_main.core.envelope import failure
 from api_main.core.error_handlers import from_exception, render
 from api_main.core.errors import BadRequest, TimedOut
@@ -53,6 +54,7 @@ DOCUMENTATION_POLICY = (
 # What has an `ETag` and says no more may be kept by its reader, who asks each time whether it still holds.
 OF_ONES_OWN = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
 ALLOW_ORIGIN = b"access-control-allow-origin"
+VARY_ORIGIN = (b"vary", b"Origin")
 STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 
 
@@ -107,6 +109,8 @@ class RequestContext:
         if path in DOCUMENTATION:
             headers.append((b"content-security-policy", DOCUMENTATION_POLICY.encode()))
         given = dict(headers)
+        if not given.get(b"vary", b"").endswith(b"Origin"):  # as `CrossOrigin` says to those who name one
+            headers.append(VARY_ORIGIN)
         if b"etag" in given and b"cache-control" not in given:
             headers += OF_ONES_OWN
             given |= OF_ONES_OWN
@@ -125,19 +129,11 @@ def _language_headers(language: str) -> list[tuple[bytes, bytes]]:
 
 
 class CrossOrigin(CORSMiddleware):
-    """Starlette's, for requests that name an origin. Answers to others only say that the origin would matter."""
+    """Starlette's, for requests that name an origin."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or first(scope["headers"], b"origin") is not None:
-            await super().__call__(scope, receive, send)
-            return
-
-        async def send_with_vary(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"vary", b"Origin")]
-            await send(message)
-
-        await self.app(scope, receive, send_with_vary)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        is_of_another = scope["type"] == "http" and first(scope["headers"], b"origin") is not None
+        return super().__call__(scope, receive, send) if is_of_another else self.app(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Starlette's, and in our form if it is a refusal."""
@@ -166,21 +162,20 @@ class LastResort:
             return
         begun = False
 
-        async def send_and_stop_the_clock(message: Message) -> None:
+        async def send_and_lift_the_deadline(message: Message) -> None:
             nonlocal begun
             begun = True
-            if not clock.expired():  # it has, and an answer is here: a library swallowed the cancellation
-                clock.reschedule(None)
+            deadline.lift()
             await send(message)
 
-        clock = asyncio.timeout(self.seconds)
+        deadline = Deadline(self.seconds)
         try:
-            async with clock:
-                await self.app(scope, receive, send_and_stop_the_clock)
+            with deadline:
+                await self.app(scope, receive, send_and_lift_the_deadline)
         except Exception as error:
             if begun:  # nothing but to break it off
                 raise
-            converted = TimedOut() if clock.expired() and isinstance(error, TimeoutError) else from_exception(error)
+            converted = TimedOut() if deadline.expired and isinstance(error, TimeoutError) else from_exception(error)
             if converted.status >= 500:
                 log.exception("request_failed", code=converted.code)
             await render(converted, scope)(scope, receive, send)
@@ -264,4 +259,4 @@ def _request_id(scope: Scope) -> str:
     given = first(scope["headers"], b"x-request-id")
     if given is not None and SANE_REQUEST_ID.fullmatch(given):
         return given.decode()
-    return token_hex(16)
+    return f"{getrandbits(128):032x}"

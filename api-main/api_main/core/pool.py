@@ -9,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from psycopg_pool.pool_async import ReturnConnection
 
 from api_main.core.prelude import RlsConnection
+from api_main.core.turns import Turns
 from service_wire import tracing
 
 
@@ -21,8 +22,7 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._turns = asyncio.Semaphore(self.max_size)
-        self.queued = 0
+        self._turns = Turns(self.max_size)
 
     async def getconn(self, timeout: float | None = None) -> RlsConnection:  # noqa: ASYNC109
         """As psycopg's, which returns the connection to a caller who has been cancelled at the same moment.
@@ -31,19 +31,10 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
             PoolTimeout: no connection came free in time.
             TooManyRequests: so many wait for one already that it would be in vain.
         """
-        deadline = monotonic() + (self.timeout if timeout is None else timeout)
         with tracing.span("connection"):
-            await self._take_turn(deadline)
-            try:
-                connection = self._at_hand() or await super().getconn(deadline - monotonic())
-            except BaseException:
-                self._turns.release()
-                raise
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            await self.putconn(connection)
-            raise asyncio.CancelledError
-        return connection
+            if self._pool and not self.closed and self._turns.take():
+                return self._take_idle()
+            return await self._wait_for_one(self.timeout if timeout is None else timeout)
 
     async def putconn(self, conn: RlsConnection) -> None:
         """As psycopg's, from which a connection never comes back when its user is cancelled in the queue to it."""
@@ -54,36 +45,51 @@ class RlsPool(AsyncConnectionPool[RlsConnection]):
             self.run_task(ReturnConnection(self, conn, from_getconn=False))
             raise
         finally:
-            self._turns.release()
+            self._turns.pass_on()
+
+    @property
+    def queued(self) -> int:
+        """How many wait for their turn."""
+        return len(self._turns)
 
     def get_stats(self) -> dict[str, int]:
         """As psycopg's (https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats), and with this queue."""
         statistics: dict[str, int] = super().get_stats()
         return statistics | {"requests_waiting": statistics["requests_waiting"] + self.queued}
 
-    async def _take_turn(self, deadline: float) -> None:
-        if not self._turns.locked():
-            await self._turns.acquire()  # at once
-            return
+    async def _wait_for_one(self, seconds: float) -> RlsConnection:
+        deadline = monotonic() + seconds
+        if not self._turns.take():
+            await self._wait_for_turn(seconds)
+        try:
+            if self._pool and not self.closed:
+                connection = self._take_idle()
+            else:
+                connection = await super().getconn(deadline - monotonic())
+        except BaseException:
+            self._turns.pass_on()
+            raise
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+    async def _wait_for_turn(self, seconds: float) -> None:
         if self.queued >= self.max_waiting > 0:
             raise TooManyRequests("too many wait for a connection")
-        self.queued += 1
         self._stats[self._REQUESTS_QUEUED] += 1
         began = monotonic()
         try:
-            async with asyncio.timeout(deadline - began):
-                await self._turns.acquire()
+            await self._turns.wait(seconds)
         except TimeoutError:
             self._stats[self._REQUESTS_ERRORS] += 1
             raise PoolTimeout("every connection is taken") from None
         finally:
-            self.queued -= 1
             self._stats[self._REQUESTS_WAIT_MS] += int((monotonic() - began) * 1000)
 
-    def _at_hand(self) -> RlsConnection | None:
+    def _take_idle(self) -> RlsConnection:
         """A connection that lies ready, as psycopg's `getconn` takes it, but without its lock and its log."""
-        if self.closed or not self._pool:
-            return None
         connection = self._pool.popleft()
         self._stats[self._REQUESTS_NUM] += 1
         self._nconns_min = min(self._nconns_min, len(self._pool))

@@ -45,6 +45,7 @@ class Versioning:
     def __init__(self, app: ASGIApp, versions: Mapping[str, ApiVersion] = VERSIONS) -> None:
         self.app = app
         self.versions = versions
+        self._notices = {name: version.headers for name, version in versions.items() if version.headers}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in {"http", "websocket"} or not scope["path"].startswith(PREFIX):
@@ -57,8 +58,7 @@ class Versioning:
             elif scope["type"] == "http":
                 raise UnknownApiVersion(details={"versions": sorted(self.versions)})
             # A handshake has no body that could say so: there is nothing at this path.
-        extra = self.versions[name].headers if name in self.versions else {}
-        return self.app(scope, receive, _with_notice(send, extra) if extra else send)
+        return self.app(scope, receive, _with_notice(send, self._notices[name]) if name in self._notices else send)
 
 
 def _with_notice(send: Send, extra: Mapping[str, str]) -> Send:

@@ -25,7 +25,7 @@ class WaitingConnection(AsyncConnection[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._watched: int | None = None
+        self._watched: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     async def wait(
@@ -79,11 +79,11 @@ class WaitingConnection(AsyncConnection[Any]):
 
     def _readable(self, socket: int) -> asyncio.Future[None]:
         """Done when there is something to read."""
-        loop = asyncio.get_running_loop()
         if self._watched is None:
-            self._watched = socket
+            loop = asyncio.get_running_loop()
             loop.add_reader(socket, self._wake)
-        self._waiter = loop.create_future()
+            self._watched = loop, socket
+        self._waiter = self._watched[0].create_future()
         return self._waiter
 
     def _wake(self) -> None:
@@ -94,7 +94,8 @@ class WaitingConnection(AsyncConnection[Any]):
 
     def _stop_watching(self) -> None:
         if self._watched is not None:
-            asyncio.get_running_loop().remove_reader(self._watched)
+            loop, socket = self._watched
+            loop.remove_reader(socket)
             self._watched = None
 
     async def _stop(self, gen: PQGen[Any]) -> None:
