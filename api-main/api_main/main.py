@@ -1,5 +1,6 @@
 """The application: `create_app(settings)` puts middleware, routers and resources together."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -84,8 +85,8 @@ RATE_LIMIT_HEADERS = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset
 # What Supabase's clients send, and must be able to read.
 CLIENT_HEADERS = ["apikey", "X-Client-Info", "X-Supabase-Api-Version"]
 CLIENT_EXPOSED_HEADERS = ["X-Total-Count", "Link", "X-Supabase-Api-Version", "x-sb-error-code"]
-# Of OpenTelemetry, traces alone: metrics are Prometheus', logs go to standard output, and its own copies of them would
-# hold messages of exceptions.
+# Of OpenTelemetry, traces alone, where they are wanted. Metrics are Prometheus', logs go to standard output, and its
+# own copies of them would hold messages of exceptions.
 TELEMETRY: TelemetryConfig = {
     "metrics": False,
     "logs": False,
@@ -110,7 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan(settings),
         generate_unique_id_function=operation_id,
-        telemetry=TELEMETRY,
+        telemetry={**TELEMETRY, "tracing": tracing.is_wanted({**settings.tracing_variables, **os.environ})},
         redirect_slashes=False,  # behind a proxy a redirect could lead to plain http, token and all
     )
     error_handlers.install(app, {PROTOCOL_PREFIX: protocol_errors.render})

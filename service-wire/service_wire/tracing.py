@@ -36,16 +36,23 @@ def is_on() -> bool:
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the variables name a collector, and do not say otherwise."""
-    if not any(environment.get(name) for name in ENDPOINTS) or environment.get("OTEL_SDK_DISABLED", "") == "true":
-        return False
-    exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
+    return _names_collector(environment) and _transport(environment) == ("otlp", PROTOCOL)
+
+
+def _names_collector(environment: Mapping[str, str]) -> bool:
+    return any(environment.get(name) for name in ENDPOINTS) and environment.get("OTEL_SDK_DISABLED", "") != "true"
+
+
+def _transport(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The exporter and its protocol."""
     protocols = (environment.get(name) for name in PROTOCOLS)
-    protocol = next((given for given in protocols if given), PROTOCOL)
-    if exporter == "otlp" and protocol == PROTOCOL:
-        return True
-    if exporter != "none":
+    return environment.get("OTEL_TRACES_EXPORTER") or "otlp", next((name for name in protocols if name), PROTOCOL)
+
+
+def _say_what_is_not_offered() -> None:
+    exporter, protocol = _transport(os.environ)
+    if _names_collector(os.environ) and exporter != "none":
         log.warning("Nothing is traced: there is OTLP over %s alone, not %s over %s.", PROTOCOL, exporter, protocol)
-    return False
 
 
 @contextmanager
@@ -57,6 +64,7 @@ def tracing(service: str, variables: Mapping[str, str]) -> Iterator[None]:
     global _tracer  # noqa: PLW0603 - as OpenTelemetry's own provider is the process's
     os.environ.update({name: value for name, value in variables.items() if name not in os.environ})
     if not is_wanted():
+        _say_what_is_not_offered()
         yield
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  heavy

@@ -23,10 +23,17 @@ HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
     ],
     ids=["unset", "empty", "no_collector", "collector", "for_traces", "spelt_out", "disabled", "none"],
 )
-def test_the_standard_variables_say_whether(
-    variables: dict[str, str], wanted: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_standard_variables_say_whether(variables: dict[str, str], wanted: bool) -> None:
     assert tracing.is_wanted(variables) is wanted
+
+
+def test_what_nobody_wanted_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    for variables in ({}, HERE | {"OTEL_TRACES_EXPORTER": "none"}, HERE | {"OTEL_SDK_DISABLED": "true"}):
+        with monkeypatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            with tracing.tracing("nothing", {}):
+                assert not tracing.is_on()
     assert caplog.records == []
 
 
@@ -39,10 +46,15 @@ def test_the_standard_variables_say_whether(
     ],
     ids=["exporter", "protocol", "protocol_of_traces"],
 )
-def test_what_is_not_offered_is_said(change: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert tracing.is_wanted(HERE | change) is False
-    assert "Nothing is traced" in caplog.text
+def test_what_is_not_offered_is_said(
+    change: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in (HERE | change).items():
+        monkeypatch.setenv(name, value)
+    assert tracing.is_wanted() is False
+    with caplog.at_level(logging.WARNING), tracing.tracing("nothing", {}):
+        assert not tracing.is_on()
+    assert caplog.text.count("Nothing is traced") == 1
 
 
 def test_off_it_does_nothing_at_all() -> None:
