@@ -79,6 +79,18 @@ async def test_a_refreshed_token_keeps_the_time_of_signing_in(
     assert refreshed["iat"] == pytest.approx(time.time(), abs=60)
 
 
+async def test_a_session_that_does_not_say_how_it_began_began_with_a_password(
+    client: httpx.AsyncClient, admin: psycopg.Connection[Any], grace: Person, signing_key: Jwk
+) -> None:
+    tokens = await sign_in(client, grace.email)
+    session = read(tokens["access_token"], signing_key)["session_id"]
+    began = datetime(2026, 1, 2, tzinfo=UTC)
+    admin.execute("update auth.sessions set created_at = %s where id = %s", (began, session))
+    admin.execute("delete from auth.mfa_amr_claims where session_id = %s", (session,))
+    refreshed = read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
+    assert refreshed["amr"] == [{"method": "password", "timestamp": int(began.timestamp())}]
+
+
 async def test_a_change_of_the_account_shows_in_the_next_token(
     client: httpx.AsyncClient, admin: psycopg.Connection[Any], grace: Person, signing_key: Jwk
 ) -> None:

@@ -60,7 +60,6 @@ def address(settings: Settings, served_gpu: tuple[StandIn, str]) -> Iterator[str
         yield url
 
 
-@pytest.mark.no_cover  # it would take twice as long, and reach no line that nothing else does
 @schema.parametrize()
 def test_the_api_keeps_its_contract(case: schemathesis.Case[Any], address: str, new_person: NewPerson) -> None:
     case.call_and_validate(base_url=address, headers=new_person(superuser=True).headers)

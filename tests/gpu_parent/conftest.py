@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,13 +12,13 @@ NewParent = Callable[..., Parent]
 
 @pytest.fixture
 def new_parent(tmp_path: Path) -> Iterator[NewParent]:
-    """Start a parent; keyword arguments are variables of its environment, and `measured`."""
+    """Start a parent; keyword arguments are variables of its environment."""
     parents: list[Parent] = []
 
-    def start(**arguments: Any) -> Parent:
+    def start(**environment: str) -> Parent:
         directory = tmp_path / str(len(parents))
         directory.mkdir()
-        parents.append(Parent(directory, **arguments))
+        parents.append(Parent(directory, **environment))
         return parents[-1]
 
     yield start

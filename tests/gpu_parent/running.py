@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from local_stack import processes
 from service_wire.service_token import ServiceTokenIssuer, generate_key, public_keys, subject_of
-from tests.measured import MEASURED
 
 SECONDS = 60.0  # for anything that should be a matter of moments
 KEY = generate_key()
@@ -60,17 +59,14 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 class Parent:
-    """One run of the parent, with a stand-in for the server.
+    """One run of the parent, with a stand-in for the server."""
 
-    Where servers start by the dozen it need not be `measured`: they do nothing that they do not do in other tests.
-    """
-
-    def __init__(self, directory: Path, *, measured: bool = True, **environment: str) -> None:
+    def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
         self.log = directory / "log"
         self.trouble("")
         (directory / "starts").touch()
-        own = {**os.environ, **(MEASURED if measured else {}), **DEFAULTS, "STAND_IN": str(directory), **environment}
+        own = {**os.environ, **DEFAULTS, "STAND_IN": str(directory), **environment}
         module = "parent" if own["IDLE_SECONDS"] != "0" else "stand_in"
         command = [sys.executable, "-m", f"tests.gpu_parent.{module}"]
         with self.log.open("w") as log:

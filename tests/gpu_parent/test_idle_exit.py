@@ -43,7 +43,7 @@ def _length(answer: bytes) -> int:
 
 
 def test_a_thousand_requests_that_arrive_at_the_exit_are_all_answered(new_parent: NewParent) -> None:
-    parent = new_parent(measured=False, IDLE_SECONDS=str(IDLE))
+    parent = new_parent(IDLE_SECONDS=str(IDLE))
     clients = [Client(parent.port, keeps_alive=number % 2 == 0) for number in range(CLIENTS)]
     assert asyncio.run(_race(clients, rounds=10)) == 1000
     assert parent.starts >= 5, "hardly any request came at an exit"
@@ -51,7 +51,7 @@ def test_a_thousand_requests_that_arrive_at_the_exit_are_all_answered(new_parent
 
 @pytest.mark.parametrize("every", [1, 2, CLIENTS + 1], ids=["kept-alive", "both", "new"])
 def test_requests_between_the_steps_of_the_exit_are_all_answered(new_parent: NewParent, every: int) -> None:
-    parent = new_parent(measured=False, IDLE_SECONDS=str(IDLE))
+    parent = new_parent(IDLE_SECONDS=str(IDLE))
     parent.trouble("slow to leave")
     clients = [
         Client(parent.port, keeps_alive=number % every == 0, target="/work?seconds=0.03")
@@ -80,7 +80,7 @@ async def _call_in(seconds: float, client: Client) -> int:
 
 
 def test_kept_alive_connections_outlive_many_servers(new_parent: NewParent) -> None:
-    parent = new_parent(measured=False, IDLE_SECONDS="0.02")
+    parent = new_parent(IDLE_SECONDS="0.02")
 
     async def talk() -> set[int]:
         client = Client(parent.port, keeps_alive=True)
@@ -96,7 +96,7 @@ def test_kept_alive_connections_outlive_many_servers(new_parent: NewParent) -> N
 
 
 def test_who_waits_longer_than_the_server_may_be_idle_is_answered(new_parent: NewParent) -> None:
-    parent = new_parent(measured=False, IDLE_SECONDS="0.001")
+    parent = new_parent(IDLE_SECONDS="0.001")
     parent.trouble("slow")
 
     async def everybody() -> None:

@@ -17,7 +17,6 @@ from api_main.core.settings import Settings, WorkerSettings
 from api_main.jobs.kinds import KINDS
 from api_main.jobs.work import Kind
 from api_main.jobs.worker import JobWorker
-from tests.measured import MEASURED
 from tests.patience import PATIENCE
 from tests.people import Person
 from tests.rls.stage import identity_of
@@ -63,7 +62,7 @@ class WorkerProcess:
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "api_main", "work"],
-                env={**inherited, **MEASURED, **own, "LOG_FORMAT": "json"},
+                env={**inherited, **own, "LOG_FORMAT": "json"},
                 cwd=log.parent,  # no .env of a developer's there
                 stdin=subprocess.DEVNULL,
                 stdout=output,

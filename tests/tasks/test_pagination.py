@@ -26,7 +26,6 @@ async def disturb(adas: TasksClient, chance: random.Random, doomed: list[str]) -
     await adas.bulk(create=[any_form(chance) for _ in range(chance.randint(1, 4))], delete=gone)
 
 
-@pytest.mark.no_cover  # it would take half as long again, for the same lines a thousand times
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("sort", DIRECTIONS)
 async def test_pages_stay_right_under_inserts_and_deletes(adas: TasksClient, sort: str, seed: int) -> None:

@@ -192,8 +192,9 @@ class Database:
             for channel in channels:
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             yield None
-            async for notification in connection.notifies():
-                yield notification
+            notifications = connection.notifies()
+            while True:  # until somebody stops, or the connection is lost
+                yield await anext(notifications)
 
     async def ping(self) -> None:
         """Ask the database for nothing, as nobody."""
