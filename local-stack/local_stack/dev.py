@@ -20,7 +20,7 @@ from local_stack.postgres import EmbeddedPostgres
 from local_stack.preparation import prepare, sentence
 from local_stack.progress import say, step, table
 from local_stack.stop_request import StopRequest, StopRequested
-from local_stack.worker_process import WorkerProcess
+from local_stack.worker_process import WORK, WorkerProcess
 
 READY_SECONDS = 30.0
 # The API gets an address of its own; whoever takes it over must not find an administrator's beside it.
@@ -34,7 +34,7 @@ DEFAULTS = {"EMAIL_AUTOCONFIRM": "true", "ANONYMOUS_USERS_ENABLED": "true"}
 class Stack:
     """Everything that one run has started, in the order in which it was started."""
 
-    def __init__(self, configuration: Configuration, stop: StopRequest, application: str) -> None:
+    def __init__(self, configuration: Configuration, stop: StopRequest, application: str, work: str) -> None:
         self.configuration = configuration
         self.stop = stop
         self.data = configuration.data_directory
@@ -42,7 +42,7 @@ class Stack:
         self.api = ApiProcess(configuration.host, configuration.port, self.data / "api.json", application)
         elsewhere = configuration.gpu_url is not None
         self.gpu = None if elsewhere else GpuProcess(self.data, configuration.gpu_port, configuration.idle_seconds)
-        self.worker = WorkerProcess(self.data / "worker.json")
+        self.worker = WorkerProcess(self.data / "worker.json", work)
 
     def run(self, resources: ExitStack) -> None:
         """Start everything, then watch over it until something ends."""
@@ -160,12 +160,12 @@ class Stack:
         table([*rows, ("Stop", "Ctrl-C")])
 
 
-def main(application: str = APPLICATION) -> int:
+def main(application: str = APPLICATION, work: str = WORK) -> int:
     """Run until Ctrl-C, and return the exit code: 0 for a wish, 1 for a failure."""
     stop = StopRequest()
     try:
         with ExitStack() as resources:
-            Stack(read_configuration(), stop, application).run(resources)
+            Stack(read_configuration(), stop, application, work).run(resources)
     except StopRequested:
         say("  Stopped.")
         return 0

@@ -16,25 +16,25 @@ import httpx
 from local_stack import processes
 from local_stack.configuration import ROOT
 from local_stack.postgres import free_port
-from tests.measured import MEASURED
 from tests.patience import PATIENCE, wait_until
 
-REAL, STAND_IN = "api_main.main:app", "tests.local_stack.stand_in:app"
+STAND_IN = "tests.local_stack.stand_in:app"
+# A worker that has nothing to do. Its command line says whose it is, as the real one's does.
+IDLE = "from signal import *; signal(SIGINT, SIG_DFL); pause()  # instead of api_main"
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 class Stack:
     """One run, in a session of its own as a terminal would give it; its output goes to a file.
 
-    Every run starts half a dozen processes: that one run is `measured` is enough.
+    What is not `real` has stand-ins for the API and for the worker, which start at once.
     """
 
     def __init__(
         self,
         data: Path,
-        application: str = STAND_IN,
         *,
-        measured: bool = False,
+        real: bool = False,
         python: Sequence[str] = (sys.executable,),
         **environment: str | int,
     ) -> None:
@@ -43,12 +43,13 @@ class Stack:
         handle, name = tempfile.mkstemp(suffix=".output")
         self.output = Path(name)
         settings = {"DATA_DIR": str(data), **environment, "PORT": self.port}
-        code = f"import sys; from local_stack.dev import main; sys.exit(main({application!r}))"
+        programs = "" if real else f"{STAND_IN!r}, shlex.join([sys.executable, '-c', {IDLE!r}])"
+        code = f"import shlex, sys; from local_stack.dev import main; sys.exit(main({programs}))"
         with os.fdopen(handle, "wb") as output:
             self.process = subprocess.Popen(
                 [*python, "-c", code],
                 cwd=ROOT,
-                env=_inherited(measured) | {name: str(value) for name, value in settings.items()},
+                env=_inherited() | {name: str(value) for name, value in settings.items()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -111,5 +112,5 @@ class Stack:
         return processes.wait_gone(self.family, PATIENCE)
 
 
-def _inherited(measured: bool) -> dict[str, str]:
-    return {name: os.environ[name] for name in INHERITED if name in os.environ} | (MEASURED if measured else {})
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}

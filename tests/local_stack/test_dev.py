@@ -15,7 +15,7 @@ import pytest
 
 from local_stack.postgres import EmbeddedPostgres
 from local_stack.seed import DEMO_PASSWORD
-from tests.local_stack.running import REAL, Stack
+from tests.local_stack.running import Stack
 from tests.patience import PATIENCE
 
 NOBODY = 65534
@@ -60,7 +60,7 @@ def job_is_done(stack: Stack, email: str) -> bool:
 
 
 def test_it_serves_demo_accounts_and_leaves_no_process_after_ctrl_c(folder: Path) -> None:
-    with Stack(folder / "data", REAL, measured=True) as stack:
+    with Stack(folder / "data", real=True) as stack:
         stack.wait_until_shown()
         assert (stack.get("/health/ready"), stack.get("/docs")) == (200, 200)
         ada, grace = tasks_of(stack, "ada@example.com"), tasks_of(stack, "grace@example.com")
@@ -149,7 +149,7 @@ def test_database_url_is_used_as_it_is_and_nothing_is_embedded(
 ) -> None:
     with psycopg.connect(foreign_postgres.url(), autocommit=True) as admin:
         admin.execute("create database shop")
-    with Stack(folder / "data", REAL, DATABASE_URL=foreign_postgres.tcp_url("shop")).wait_until_shown() as stack:
+    with Stack(folder / "data", real=True, DATABASE_URL=foreign_postgres.tcp_url("shop")).wait_until_shown() as stack:
         assert not (folder / "data" / "postgres").exists()
         assert foreign_postgres.password not in stack.text
         assert len(tasks_of(stack, "ada@example.com")) == 5
