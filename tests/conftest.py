@@ -5,11 +5,12 @@ import json
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
 import bcrypt
-import certifi
 import httpx
 import hypothesis
 import psycopg
@@ -26,7 +27,6 @@ from api_main.main import create_app
 from api_main.migrations.setup import prepare_database
 from local_stack.postgres import EmbeddedPostgres
 from tests.gpu.stand_in import StandIn
-from tests.measured import measure_only_on_request
 from tests.patience import PATIENCE
 from tests.people import Person, create_person
 from tests.redis_server import LocalRedis, running_redis
@@ -34,7 +34,13 @@ from tests.rls.serving import Service, serve
 
 API_PASSWORD = "api-main-password"
 LONG = {"local_stack", "e2e", "benchmarks", "containers", "contract", "gpu_parent", "moving", "migrations", "faults"}
-FAST_BUT_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
+FAST_BUT_FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+    "scram_iterations": "1",  # of passwords that stand here
+}
 
 hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -54,18 +60,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: at the end no process should have to wait for another."""
-    items.sort(key=lambda item: item.path.parent.name not in LONG)
+    """Begin with what takes long, in each process with files of its own: at the end none should wait for another.
+
+    Each is given as many items as any other, in this order, and takes over from the end of another's afterwards.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    files = [list(file) for _, file in groupby(items, key=lambda item: item.path)]
+    long = [file for file in files if file[0].path.parent.name in LONG]
+    short = chain.from_iterable(file for file in files if file[0].path.parent.name not in LONG)
+    shares = [list(chain.from_iterable(long[process::processes])) for process in range(processes)]
+    most = len(items) // processes
+    items[:] = [item for share in shares for item in (*share, *islice(short, max(0, most - len(share))))]
+    items += short
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def few_measured_processes() -> None:
-    measure_only_on_request()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,13 +89,10 @@ def cheap_bcrypt() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nobody here is asked over the internet, and to read all its authorities takes each client longer than to ask."""
-    end = "-----END CERTIFICATE-----\n"
-    one = tmp_path_factory.mktemp("authorities") / "one.pem"
-    one.write_text(certifi.contents().partition(end)[0] + end, encoding="ascii", errors="ignore")
+def few_tls_contexts() -> Iterator[None]:
+    """Hardly anybody here is asked over TLS, and to prepare for it takes each client longer than to ask."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certifi, "where", lambda: str(one))
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         yield
 
 
@@ -126,6 +134,7 @@ def settings(api_url: str, signing_key: dict[str, Any]) -> Settings:
         _env_file=None,
         environment="test",
         database_url=api_url,
+        database_pool_min=1,
         database_pool_max=8,
         database_pool_timeout=PATIENCE,
         request_timeout=PATIENCE,

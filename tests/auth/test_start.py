@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from api_main import __main__ as command
+from api_main import main
 from api_main.auth.api_keys import ApiKeys, KeyKind
 from api_main.auth.signing import SigningKeys
 from api_main.core.settings import Settings
@@ -132,17 +133,35 @@ def test_with_broken_keys_there_is_no_application(document: str, message: str) -
     assert SECRET not in str(refused.value)
 
 
+NO_JSON = "JWT_SIGNING_KEYS: signing keys are not valid JSON"
+
+
+def test_a_server_says_in_one_sentence_what_keeps_it_from_starting() -> None:
+    ended = serve_until_it_ends({"JWT_SIGNING_KEYS": "{" + KEY})
+    assert (ended.returncode, ended.stderr.splitlines()) == (3, [NO_JSON])
+
+
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"JWT_SIGNING_KEYS": "{" + KEY}, "JWT_SIGNING_KEYS: signing keys are not valid JSON"),
+        ({"JWT_SIGNING_KEYS": "{" + KEY}, NO_JSON),
         ({"JWT_SIGNING_KEYS_FILE": "/nowhere"}, "JWT_SIGNING_KEYS: [Errno 2] No such file or directory: '/nowhere'"),
         ({"DATABASE_URL": "mysql://there"}, "DATABASE_URL: String should match pattern '^postgres(ql)?://'"),
     ],
 )
-def test_a_server_says_in_one_sentence_what_keeps_it_from_starting(variables: dict[str, str], sentence: str) -> None:
-    ended = serve_until_it_ends(variables)
-    assert (ended.returncode, ended.stderr.splitlines()) == (3, [sentence])
+def test_each_thing_that_keeps_it_from_starting_has_its_sentence(
+    variables: dict[str, str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env of a developer's there
+    for name, value in {"DATABASE_URL": "postgresql://there", **variables}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main.app  # noqa: B018 - as a server asks for it
+    assert (ended.value.code, capsys.readouterr().err.splitlines()) == (3, [sentence])
 
 
 WITHOUT_REDIS = (

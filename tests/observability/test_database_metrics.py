@@ -32,10 +32,10 @@ async def test_a_superuser_is_told_of_the_pool(app: FastAPI, client: httpx.Async
         answer = await client.get(PATH, headers=root.headers)
     assert answer.status_code == 200
     pool = answer.json()["data"]["pool"]
-    assert (pool["min"], pool["max"], pool["waiting"]) == (2, 8, 0)
+    assert (pool["min"], pool["max"], pool["waiting"]) == (1, 8, 0)
     assert pool["in_use"] >= 1
     assert pool["size"] == pool["in_use"] + pool["idle"]
-    assert pool["overflow"] == max(0, pool["size"] - 2)
+    assert pool["overflow"] == max(0, pool["size"] - pool["min"])
     assert pool["requests"] > 0
 
 
