@@ -157,7 +157,7 @@ def test_each_thing_that_keeps_it_from_starting_has_its_sentence(
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)  # no .env of a developer's there
-    for name, value in {"DATABASE_URL": "postgresql://there", **variables}.items():
+    for name, value in {"ENVIRONMENT": "test", "DATABASE_URL": "postgresql://there", **variables}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:
         main.app  # noqa: B018 - as a server asks for it
