@@ -62,7 +62,10 @@ def embedded(admin: psycopg.Connection[Any]) -> Embedded:
 def settle(admin: psycopg.Connection[Any]) -> None:
     """Leave nothing to embed of what other tests have written, nor anew because they had another model."""
     admin.execute("delete from private.tasks_to_embed")
-    admin.execute("update public.task_embeddings set model = 'text-embedding', model_version = '1'")
+    admin.execute(
+        "update public.task_embeddings set model = 'text-embedding', model_version = '1'"
+        " where (model, model_version) <> ('text-embedding', '1')"
+    )
 
 
 def waiting(admin: psycopg.Connection[Any]) -> int:
