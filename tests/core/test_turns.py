@@ -59,6 +59,18 @@ async def test_whoever_goes_is_passed_over(turns: Turns) -> None:
     assert len(turns) == 0
 
 
+async def test_whoever_is_broken_off_while_they_wait_gives_nobody_a_turn(turns: Turns) -> None:
+    first = wait(turns)
+    await asyncio.sleep(0)
+    second = turns.wait(PATIENCE)
+    second.send(None)  # as far as the queue
+    second.close()
+    await asyncio.sleep(0)
+    assert (len(turns), first.done()) == (1, False)
+    turns.pass_on()
+    await first
+
+
 async def test_a_turn_that_comes_as_somebody_goes_is_the_next_ones(turns: Turns) -> None:
     first, second = wait(turns), wait(turns)
     await asyncio.sleep(0)

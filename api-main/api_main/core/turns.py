@@ -40,7 +40,7 @@ class Turns:
             with Deadline(seconds):
                 await turn
         except BaseException:
-            if not turn.cancelled():
+            if turn.done() and not turn.cancelled():
                 self.pass_on()  # it came at the same moment
             with suppress(ValueError):
                 self._queue.remove(turn)
