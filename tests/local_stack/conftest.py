@@ -37,13 +37,16 @@ def data(folder: Path, prepared: Path) -> Path:
     return folder / "data"
 
 
-@pytest.fixture
-def foreign_postgres(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPostgres]:
-    """A server that we did not start as ours, and of the oldest version that we know: Debian's."""
-    if not DEBIAN.exists():
-        pytest.skip("Debian's PostgreSQL 15 is not installed (scripts/install-test-tools)")
-    monkeypatch.setattr(programs, "binary", lambda name: DEBIAN / name)
-    monkeypatch.setattr(cluster, "TEXT", ("--encoding=UTF8", "--locale=C.UTF-8"))
+@pytest.fixture(params=[18, 15])
+def foreign_postgres(
+    request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[EmbeddedPostgres]:
+    """A server that we did not start as ours: the wheel's, and Debian's."""
+    if request.param == 15:
+        if not DEBIAN.exists():
+            pytest.skip("Debian's PostgreSQL 15 is not installed (scripts/install-test-tools)")
+        monkeypatch.setattr(programs, "binary", lambda name: DEBIAN / name)
+        monkeypatch.setattr(cluster, "TEXT", ("--encoding=UTF8", "--locale=C.UTF-8"))
     with EmbeddedPostgres(folder / "foreign", options={"fsync": "off"}) as server:
         monkeypatch.undo()
         yield server
