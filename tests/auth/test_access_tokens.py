@@ -36,6 +36,11 @@ def read(token: str, signing_key: Jwk) -> dict[str, Any]:
     return jwt.decode(token, key, algorithms=["ES256"], audience="authenticated", issuer="http://api.test/auth/v1")
 
 
+async def read_next(client: httpx.AsyncClient, tokens: dict[str, Any], signing_key: Jwk) -> dict[str, Any]:
+    """The claims of the next token of a session."""
+    return read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
+
+
 async def test_the_claims_are_those_of_supabase_and_no_others(client: httpx.AsyncClient, signing_key: Jwk) -> None:
     email, now = new_email(), int(time.time())
     tokens = tokens_of(await register(client, email, full_name="Grace"))
@@ -73,7 +78,7 @@ async def test_a_refreshed_token_keeps_the_time_of_signing_in(
     session = read(tokens["access_token"], signing_key)["session_id"]
     began = datetime(2026, 1, 2, tzinfo=UTC)
     admin.execute("update auth.mfa_amr_claims set created_at = %s where session_id = %s", (began, session))
-    refreshed = read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
+    refreshed = await read_next(client, tokens, signing_key)
     assert refreshed["amr"] == [{"method": "password", "timestamp": int(began.timestamp())}]
     assert refreshed["session_id"] == session
     assert refreshed["iat"] == pytest.approx(time.time(), abs=60)
@@ -87,7 +92,7 @@ async def test_a_session_that_does_not_say_how_it_began_began_with_a_password(
     began = datetime(2026, 1, 2, tzinfo=UTC)
     admin.execute("update auth.sessions set created_at = %s where id = %s", (began, session))
     admin.execute("delete from auth.mfa_amr_claims where session_id = %s", (session,))
-    refreshed = read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
+    refreshed = await read_next(client, tokens, signing_key)
     assert refreshed["amr"] == [{"method": "password", "timestamp": int(began.timestamp())}]
 
 
@@ -96,7 +101,7 @@ async def test_a_change_of_the_account_shows_in_the_next_token(
 ) -> None:
     tokens = await sign_in(client, grace.email)
     admin.execute("""update auth.users set raw_app_meta_data = '{"plan": "pro"}' where id = %s""", (grace.id,))
-    claims = read(tokens_of(await refresh(client, tokens["refresh_token"]))["access_token"], signing_key)
+    claims = await read_next(client, tokens, signing_key)
     assert claims["app_metadata"] == {"plan": "pro"}
 
 
