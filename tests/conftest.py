@@ -1,6 +1,7 @@
 """A real PostgreSQL per test process, the real application on it, and people who use it."""
 
 import asyncio
+import gc
 import json
 import os
 import tempfile
@@ -62,6 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def _remove(folder: str) -> None:
     """Without waiting: by then it has a hundred thousand files."""
     os.spawnlp(os.P_NOWAIT, "rm", "rm", "-rf", folder)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over modules and tests: they stay to the end, and are most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
