@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from api_main.core.middleware import SECURITY_HEADERS
+from api_main.core.security_headers import SECURITY_HEADERS
 from tests.core.conftest import ORIGIN
 from tests.core.failures import CASES, TASKS, TOO_LARGE, Case
 from tests.core.stage import SECRET

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from api_main.core.middleware import SECURITY_HEADERS, RequestContext
+from api_main.core.middleware import RequestContext
+from api_main.core.security_headers import SECURITY_HEADERS
 from api_main.core.settings import Settings
 from api_main.main import PUBLIC_DOCUMENTS
 from tests.core.conftest import ORIGIN

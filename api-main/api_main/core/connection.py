@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from api_main.core.corking import Corked
 from api_main.core.envelope import failure
 from api_main.core.errors import ApiError, BadRequest, HeadTimeout, HeadTooLarge, UrlTooLong
-from api_main.core.middleware import SECURITY_HEADERS
+from api_main.core.security_headers import SECURITY_HEADERS
 
 
 class Connection(HttpToolsProtocol):
