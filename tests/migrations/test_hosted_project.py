@@ -66,7 +66,7 @@ def test_the_migrations_are_applied_and_again_do_nothing(project: Project) -> No
     before = history(project.admin_url)
     prepare_database(project.admin_url, login_password=API_PASSWORD, standalone=False)
     assert history(project.admin_url) == before
-    assert check(project.admin_url)[0] == 0
+    check(project.admin_url)
 
 
 def test_an_account_from_before_the_migrations_has_a_profile(project: Project) -> None:
