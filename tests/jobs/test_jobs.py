@@ -192,7 +192,7 @@ async def test_two_requests_at_once_do_not_share_the_last_place(
     """The first one has not committed when the second one counts."""
     claims = (f'{{"sub": "{ada.id}", "role": "authenticated"}}',)
     become = "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', %s, true)"
-    enqueue = "select private.enqueue_job('tasks.export', '{}', 'normal', null, 1)"
+    enqueue = """select private.enqueue_job('tasks.export', '{"format": "json"}', 'normal', null, 1)"""
     async with (
         await psycopg.AsyncConnection.connect(api_url) as one,
         await psycopg.AsyncConnection.connect(api_url) as two,
