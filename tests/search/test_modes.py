@@ -216,7 +216,7 @@ async def test_a_model_that_is_awake_but_slow_is_not_waited_for(
 
 
 async def test_where_api_gpu_cannot_start_words_go_on_alone(service: Service, adas: TasksClient, gpu: StandIn) -> None:
-    await adas.page("search", q="x")  # its table of vectors is known
+    await warm(adas)
     gpu.mood.cannot_start, gpu.mood.retry_after = True, "20"
     service.app.state.gpu._wake_up.lost()
     await adas.add("Wash the car")
