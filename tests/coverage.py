@@ -1,6 +1,6 @@
 """Lines and branches that tests reach, counted by slipcover in each process of parallel tests.
 
-`pytest -p tests.coverage --numprocesses 4`, then `slipcover --merge .coverage/*.json`. slipcover's own command would
+`pytest -p tests.coverage --numprocesses 4`, then `slipcover --merge .coverage.d/*.json`. slipcover's own command would
 measure the controller as well, which runs no test, and would look through all functions in memory, time and again, for
 code that it has seen enough of: together a tenth of the time that the tests take.
 """
@@ -15,7 +15,7 @@ from slipcover import FileMatcher, ImportManager, Slipcover
 from slipcover.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / ".coverage"
+FOLDER = ROOT / ".coverage.d"
 FIRST = "gw0"
 
 
