@@ -14,11 +14,11 @@ import psycopg
 from psycopg import sql
 
 from local_stack import programs
-from local_stack.postgres import free_port
 from local_stack.postmaster import is_ready
 from local_stack.server_account import allow_traversal, hand_over, server_account
 from tests.missing import missing
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 PROGRAMS = {15: Path("/usr/lib/postgresql/15/bin"), 18: programs.binary("postgres").parent}
 OF_SUPABASE = "supabase_admin"

@@ -1,7 +1,6 @@
 """A real Redis, on a port of its own, that can be killed and comes back on the same."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import redis
 
 from tests.patience import wait_until
+from tests.ports import free_port
 
 PASSWORD = "redis-password"
 
@@ -21,9 +21,7 @@ class LocalRedis:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     @property
     def url(self) -> str:

@@ -1,6 +1,5 @@
 """The API on a real socket, with the keys that Supabase's clients want."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import pytest
 from api_main.auth.api_keys import KeyKind, digest, generate
 from api_main.core.settings import Settings
 from api_main.main import create_app
+from tests.ports import free_port
 from tests.serving import serve
 
 
@@ -39,9 +39,7 @@ def mailing_project(settings: Settings) -> Iterator[Project]:
 @contextmanager
 def _running(settings: Settings, **changes: bool) -> Iterator[Project]:
     publishable, secret = generate(KeyKind.PUBLISHABLE), generate(KeyKind.SECRET)
-    with socket.socket() as probe:  # the address stands in the tokens, so it must be known before the start
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()  # the address stands in the tokens, so it must be known before the start
     own = {
         "public_url": f"http://127.0.0.1:{port}",
         "publishable_key_digests": [digest(publishable)],

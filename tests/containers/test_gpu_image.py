@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 
 from local_stack import processes
-from local_stack.postgres import free_port
 from service_wire.service_token import ServiceTokenIssuer, generate_key, public_keys
 from tests.containers.compose import GPU_DOCKERFILE, environment_of, read_compose
 from tests.containers.image import Image
+from tests.ports import free_port
 
 SECONDS = 60
 KEY = generate_key()

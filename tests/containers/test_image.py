@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 
 from api_main.auth.generate import generate_signing_key
-from local_stack.postgres import free_port
 from service_wire.service_token import generate_key
 from tests.containers.compose import environment_of, read_compose
 from tests.containers.image import Image
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 from tests.postgres_servers import PASSWORD, Server, start_server
 from tests.redis_server import running_redis
 

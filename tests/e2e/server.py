@@ -14,6 +14,7 @@ import httpx
 
 from api_main.core.settings import Settings
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ def read_all(connection: socket.socket) -> bytes:
 def running(settings: Settings, directory: Path, **changes: Any) -> Iterator[Server]:
     """Start the API with these settings, its sockets served by `connection`, and kill it afterwards."""
     connection = changes.pop("connection", CONNECTION)
-    port = _free_port()
+    port = free_port()
     log = directory / "api.log"
     command = [sys.executable, "-m", "uvicorn", "api_main.main:app", f"--host={LOOPBACK}", f"--port={port}"]
     how = [
@@ -100,13 +101,6 @@ def _environment(settings: Settings, changes: dict[str, Any]) -> dict[str, str]:
         **changes,
     }
     return {**os.environ, "PYTHONPATH": str(ROOT), **{name.upper(): str(value) for name, value in chosen.items()}}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_it_answers(server: Server) -> None:

@@ -14,12 +14,12 @@ from api_main.gpu import client as client_module
 from api_main.gpu import wake_up
 from api_main.gpu.client import GpuClient
 from api_main.gpu.errors import GpuUnavailable, InferenceRefused, ModelNotFound
-from local_stack.postgres import free_port
 from service_wire.service_token import generate_key
 from service_wire.tensors import Tensor
 from tests.clock import Clock
 from tests.gpu.stand_in import UNEMBEDDABLE, StandIn, embed
 from tests.patience import eventually
+from tests.ports import free_port
 
 INFER = "POST /v2/models/text-embedding/infer"
 

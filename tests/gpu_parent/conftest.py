@@ -18,7 +18,7 @@ def new_parent(tmp_path: Path) -> Iterator[NewParent]:
     def start(**environment: str) -> Parent:
         directory = tmp_path / str(len(parents))
         directory.mkdir()
-        parents.append(Parent(directory, **environment))
+        parents.append(Parent(directory, is_weighed=False, **environment))
         return parents[-1]
 
     yield start

@@ -1,5 +1,6 @@
 """A parent that runs, and ways to call it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from local_stack import processes
 from service_wire.service_token import ServiceTokenIssuer, generate_key, public_keys, subject_of
+from tests.measured import run_module
 
 SECONDS = 60.0  # for anything that should be a matter of moments
 KEY = generate_key()
@@ -61,14 +63,15 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 class Parent:
     """One run of the parent, with a stand-in for the server."""
 
-    def __init__(self, directory: Path, **environment: str) -> None:
+    def __init__(self, directory: Path, *, is_weighed: bool = False, **environment: str) -> None:
+        """One that is weighed carries nothing that tells what tests reach."""
         self.directory = directory
         self.log = directory / "log"
         self.trouble("")
         (directory / "starts").touch()
         own = {**os.environ, **DEFAULTS, "STAND_IN": str(directory), **environment}
-        module = "parent" if own["IDLE_SECONDS"] != "0" else "stand_in"
-        command = [sys.executable, "-m", f"tests.gpu_parent.{module}"]
+        module = "tests.gpu_parent." + ("parent" if own["IDLE_SECONDS"] != "0" else "stand_in")
+        command = [sys.executable, *(["-m", module] if is_weighed else run_module(module))]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, env=own, stdout=log, stderr=log)
 
@@ -120,6 +123,9 @@ class Parent:
 
     def end(self) -> None:
         """Whatever became of the test: leave no process."""
+        self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
         members = processes.family(self.process.pid)
         for member in members:
             processes.signal(member, signal.SIGKILL)

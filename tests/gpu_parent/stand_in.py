@@ -91,10 +91,14 @@ def _widen_the_exit() -> None:
     Door.hand_back, Door.report = slow_hand_back, slow_report  # type: ignore[assignment,method-assign]
 
 
-if __name__ == "__main__":
+def main() -> None:
     keys = ServiceTokenVerifier(parse_key(os.environ["SERVICE_TOKEN_KEYS"]))
     if LISTEN_FD in os.environ:
         serve_under_parent(token_check(keys), create)
     else:
         settings = ProcessSettings.read()
         serve_alone(create, listen(settings.host, settings.port), settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import pytest
 from local_stack import processes
 from tests.gpu_parent.conftest import NewParent
 from tests.gpu_parent.running import Parent, authorization, head, wait_until
+from tests.ports import free_port
 
 CALLERS = 20
 
@@ -156,9 +157,7 @@ def test_as_process_1_it_reaps_children_that_it_never_had(new_parent: NewParent)
 
 
 def test_without_a_time_to_sleep_the_server_is_alone(new_parent: NewParent) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     parent = new_parent(IDLE_SECONDS="0", GPU_PORT=str(port))
     parent.port = port
     wait_until(lambda: _answers(parent), "it serves")

@@ -27,7 +27,7 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def asleep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parent]:
     """A parent that no test of this file wakes."""
-    parent = Parent(tmp_path_factory.mktemp("asleep"))
+    parent = Parent(tmp_path_factory.mktemp("asleep"), is_weighed=True)
     yield parent
     parent.end()
 

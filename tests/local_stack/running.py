@@ -15,8 +15,9 @@ import httpx
 
 from local_stack import processes
 from local_stack.configuration import ROOT
-from local_stack.postgres import free_port
+from tests.measured import run_module
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 STAND_IN = "tests.local_stack.stand_in:app"
 # A worker that has nothing to do. Its command line says whose it is, as the real one's does.
@@ -43,11 +44,11 @@ class Stack:
         handle, name = tempfile.mkstemp(suffix=".output")
         self.output = Path(name)
         settings = {"DATA_DIR": str(data), **environment, "PORT": self.port}
-        programs = "" if real else f"{STAND_IN!r}, shlex.join([sys.executable, '-c', {IDLE!r}])"
-        code = f"import shlex, sys; from local_stack.dev import main; sys.exit(main({programs}))"
+        stand_ins = f"{STAND_IN!r}, shlex.join([sys.executable, '-c', {IDLE!r}])"
+        code = f"import shlex, sys; from local_stack.dev import main; sys.exit(main({stand_ins}))"
         with os.fdopen(handle, "wb") as output:
             self.process = subprocess.Popen(
-                [*python, "-c", code],
+                [*python, *(run_module("local_stack.dev") if real else ["-c", code])],
                 cwd=ROOT,
                 env=_inherited() | {name: str(value) for name, value in settings.items()},
                 stdin=subprocess.DEVNULL,

@@ -8,9 +8,9 @@ import pytest
 
 from local_stack import processes, programs
 from local_stack.api_process import ApiProcess
-from local_stack.postgres import free_port
 from tests.local_stack.running import STAND_IN
 from tests.patience import wait_until
+from tests.ports import free_port
 
 
 def wait_until_it_answers(api: ApiProcess) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from api_gpu.settings import Settings as GpuSettings
 from local_stack import processes
-from local_stack.postgres import free_port
 from service_wire.service_token import ServiceTokenIssuer
 from tests.local_stack.running import Stack
+from tests.ports import free_port
 
 SECONDS = 60
 NEEDS_NO_MODEL = "/v2"

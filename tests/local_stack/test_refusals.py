@@ -12,8 +12,9 @@ from local_stack import database
 from local_stack.configuration import ROOT, read_configuration
 from local_stack.database import external_database
 from local_stack.errors import StartError
-from local_stack.postgres import EmbeddedPostgres, free_port
+from local_stack.postgres import EmbeddedPostgres
 from tests.local_stack.running import Stack
+from tests.ports import free_port
 
 
 def test_a_port_in_use(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """A real SMTP server of a test's own, with a certificate and one account."""
 
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 USER, PASSWORD = "postmaster", "p@ss:word/%"
 
@@ -57,7 +57,7 @@ def smtp_server(**options: Any) -> Iterator[tuple[Inbox, int]]:
     """A server on a free port; its inbox and the port."""
     inbox = Inbox()
     kind = _Implicit if "context" in options else Controller
-    where: dict[str, Any] = {"hostname": "127.0.0.1", "port": _free_port(), "ready_timeout": PATIENCE}
+    where: dict[str, Any] = {"hostname": "127.0.0.1", "port": free_port(), "ready_timeout": PATIENCE}
     controller = kind(inbox, authenticator=inbox.authenticate, **where, **options)
     controller.start()
     try:
@@ -80,10 +80,3 @@ def certificate(directory: Path) -> tuple[Path, ssl.SSLContext]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path, key_path)
     return path, context
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

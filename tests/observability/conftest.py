@@ -27,6 +27,7 @@ from tests.jobs.working import worker_process, worker_settings
 from tests.observability.collector import Collector
 from tests.patience import PATIENCE, wait_until
 from tests.people import Person, create_person
+from tests.ports import free_port
 
 DATABASE = "observed"
 HEADER = "the-key-of-the-collector"
@@ -124,10 +125,3 @@ def _api_gpu(key: dict[str, Any], log: Path, variables: dict[str, str]) -> Itera
         finally:
             process.terminate()
             process.wait(PATIENCE)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

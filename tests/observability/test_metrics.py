@@ -15,9 +15,10 @@ from api_main.core.settings import Settings
 from api_main.main import create_app
 from api_main.metrics.collectors import RedisCollector
 from api_main.metrics.listener import exposing_metrics
-from tests.observability.conftest import System, free_port
+from tests.observability.conftest import System
 from tests.patience import eventually, wait_until
 from tests.people import Person
+from tests.ports import free_port
 from tests.redis_server import LocalRedis
 
 Labels = dict[str, str]

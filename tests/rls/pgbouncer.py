@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_stack.postgres import LOOPBACK, EmbeddedPostgres, free_port
+from local_stack.postgres import LOOPBACK, EmbeddedPostgres
 from local_stack.server_account import allow_traversal, hand_over, popen_account, server_account
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 PROGRAM = Path("/usr/sbin/pgbouncer")
 POOL_SIZE = 4
