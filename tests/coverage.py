@@ -36,7 +36,9 @@ class Measurement:
         ImportManager(self._slipcover, FileMatcher(sources)).__enter__()
 
     def write(self) -> None:
-        self._path.write_text(json.dumps(self._slipcover.get_coverage()), encoding="utf-8")
+        part = self._path.with_suffix(".part")  # a process that is killed meanwhile leaves no half of a file
+        part.write_text(json.dumps(self._slipcover.get_coverage()), encoding="utf-8")
+        part.replace(self._path)
 
 
 PROCESS = str(os.getpid()) if __name__ == "__main__" else os.environ.get("PYTEST_XDIST_WORKER")
