@@ -63,7 +63,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 class Parent:
     """One run of the parent, with a stand-in for the server."""
 
-    def __init__(self, directory: Path, *, is_weighed: bool = False, **environment: str) -> None:
+    def __init__(self, directory: Path, *, is_weighed: bool, **environment: str) -> None:
         """One that is weighed carries nothing that tells what tests reach."""
         self.directory = directory
         self.log = directory / "log"

@@ -10,8 +10,7 @@ import pytest
 from local_stack import cluster, programs
 from local_stack.postgres import EmbeddedPostgres
 from tests.local_stack.running import Stack
-
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
+from tests.postgres_servers import PROGRAMS, require
 
 
 @pytest.fixture
@@ -43,9 +42,8 @@ def foreign_postgres(
 ) -> Iterator[EmbeddedPostgres]:
     """A server that we did not start as ours: the wheel's, and Debian's."""
     if request.param == 15:
-        if not DEBIAN.exists():
-            pytest.skip("Debian's PostgreSQL 15 is not installed (scripts/install-test-tools)")
-        monkeypatch.setattr(programs, "binary", lambda name: DEBIAN / name)
+        require(PROGRAMS[15].exists(), "PostgreSQL 15")
+        monkeypatch.setattr(programs, "binary", lambda name: PROGRAMS[15] / name)
         monkeypatch.setattr(cluster, "TEXT", ("--encoding=UTF8", "--locale=C.UTF-8"))
     with EmbeddedPostgres(folder / "foreign", options={"fsync": "off"}) as server:
         monkeypatch.undo()

@@ -99,7 +99,7 @@ async def test_a_listener_whose_connection_is_lost_listens_again(
         await eventually(lambda: bool(_listeners(admin) - others))
         lost = _listeners(admin) - others
         admin.execute("select pg_terminate_backend(pid) from unnest(%s) pid", (list(lost),))
-        await eventually(lambda: bool(_listeners(admin) - others - lost))
+        await eventually(lambda: len(_listeners(admin) - others - lost) == len(lost))
 
 
 async def test_a_burst_of_writes_notifies_once(admin: psycopg.Connection[Any], admin_url: str, ada: Person) -> None:

@@ -26,13 +26,10 @@ from api_main.core.logging import request_facts
 from api_main.core.metrics import METER, UNMATCHED
 from api_main.core.raw_headers import first
 from api_main.core.security_headers import (
-    ALLOW_ORIGIN,
     DOCUMENTATION,
     DOCUMENTATION_POLICY,
-    OF_ONES_OWN,
     SECURITY_HEADERS,
     STRICT_TRANSPORT,
-    VARY_ORIGIN,
 )
 from api_main.core.settings import Settings
 from api_main.core.timings import Timings, current_timings
@@ -42,6 +39,10 @@ log = structlog.get_logger()
 LARGEST_BODY = 16 * 1024 * 1024  # for routes that take many things at once; all others take `max_body_bytes`
 NOTICE_SECONDS = 1.0  # in which a stream is told that its client has gone
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+# What has an `ETag` and says no more may be kept by its reader, who asks each time whether it still holds.
+OF_ONES_OWN = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
+ALLOW_ORIGIN = b"access-control-allow-origin"
+VARY_ORIGIN = (b"vary", b"Origin")
 
 
 class RequestContext:

@@ -1,4 +1,4 @@
-"""What every answer tells browsers and caches of itself."""
+"""What every answer tells browsers and caches of itself, for safety's sake."""
 
 # https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers
 SECURITY_HEADERS = {
@@ -17,8 +17,4 @@ DOCUMENTATION_POLICY = (
     " font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly;"
     " worker-src blob:; frame-ancestors 'none'"
 )
-# What has an `ETag` and says no more may be kept by its reader, who asks each time whether it still holds.
-OF_ONES_OWN = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
-ALLOW_ORIGIN = b"access-control-allow-origin"
-VARY_ORIGIN = (b"vary", b"Origin")
 STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
